@@ -1,0 +1,1 @@
+"""Reading and writing files. `io.nifti` is the only place that reorients."""

@@ -1,0 +1,106 @@
+"""Writing files whole or not at all, and knowing them by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flairline.errors import InputError, OutputError
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make `folder` and check that it can be written to.
+
+    Raises
+    ------
+    OutputError
+        It is a file, or it cannot be made or written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        msg = f"Wanted an output folder, but {folder} is a file. Give another folder with -o."
+        raise OutputError(msg)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        msg = f"Cannot write to the output folder {folder}: {error.strerror}. Give a writable folder with -o."
+        raise OutputError(msg) from error
+    return folder
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the whole new one, never a part.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written to, or the disk is full; nothing half-written stays behind.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        msg = f"Cannot write {path}: {error.strerror}. Free some space or give another folder with -o."
+        raise OutputError(msg) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all. NaN, which JSON does not have, becomes null."""
+    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        msg = f"Cannot read {path}: {error.strerror}."
+        raise InputError(msg) from error
+
+
+def _plain(content: Any) -> Any:
+    """Only what JSON has: numpy scalars and arrays become Python's, NaN and infinities become None, paths text."""
+    if isinstance(content, dict):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    if hasattr(content, "tolist"):
+        return _plain(content.tolist())
+    if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(content, Path):
+        return str(content)
+    return content
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,204 @@
+"""NIfTI in and out. The only place that reorients: arrays are RAS+ inside, files keep their own axes.
+
+Reading accepts NIfTI-1 and -2 as one file (.nii, .nii.gz), any orientation, byte order, scl_slope and a fourth axis of
+length one. Writing gives uint8 masks without scaling and float32 scores, on the grid the input had on disk, with
+qform and sform set. The same array gives the same bytes: no time stamp goes into the gzip header.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from isal import igzip
+from isal.isal_zlib import IsalError
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from flairline.errors import ImageError
+from flairline.io.files import write_bytes
+from flairline.types import Mask, Space, StoredGrid, Volume
+
+_IsalError: type[Exception] = IsalError  # type: ignore[assignment]  # isal ships an instance annotation
+
+MAX_SHEAR = 1e-3
+"""Largest accepted cosine between two voxel axes; float32 headers of oblique scans stay below 1e-5."""
+VOXEL_MM = (0.05, 50.0)
+"""Voxel sides outside this range are no MRI of a head but a broken header."""
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Read a three-dimensional image as float32 in RAS+.
+
+    Parameters
+    ----------
+    path
+        A .nii or .nii.gz file.
+
+    Returns
+    -------
+    Volume
+        Scaled by scl_slope and scl_inter; `space.stored` remembers how it lay on disk.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, empty, cut off, no NIfTI, not three-dimensional, has colours, a single voxel, or a
+        sheared, singular or absurd affine.
+    """
+    array, space = _read(Path(path))
+    return Volume(np.ascontiguousarray(array, dtype=np.float32), space)
+
+
+def read_mask(path: Path | str) -> Mask:
+    """Read a mask in RAS+: every voxel above zero is set. Raises `ImageError` as `read_volume` does."""
+    array, space = _read(Path(path))
+    return Mask(np.ascontiguousarray(array > 0), space)
+
+
+def read_space(path: Path | str) -> Space:
+    """The grid of an image. Raises `ImageError` as `read_volume` does."""
+    return _read(Path(path))[1]
+
+
+def write_mask(path: Path, mask: Mask) -> None:
+    """Write a mask as uint8 without scaling, on the grid its scan had on disk. Raises `OutputError`."""
+    _write(path, mask.array.astype(np.uint8), mask.space)
+
+
+def write_labels(path: Path, labels: NDArray[np.integer], space: Space) -> None:
+    """Write numbered regions as int32 without scaling. Raises `OutputError`."""
+    _write(path, labels.astype(np.int32), space)
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write an image or a score as float32, on the grid its scan had on disk. Raises `OutputError`."""
+    _write(path, volume.array.astype(np.float32), volume.space)
+
+
+def _read(path: Path) -> tuple[NDArray[Any], Space]:
+    image = _parse(path, _content(path))
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1 and len(shape) == 4:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise ImageError(_wrong_dimensions(path, image.shape))
+    if min(shape) < 1 or int(np.prod(shape)) == 1:
+        msg = f"Wanted a volume, but {path} has the shape {_by(image.shape)}, a single voxel or none."
+        raise ImageError(msg)
+    if image.get_data_dtype().fields is not None:
+        msg = f"Wanted grey values, but {path} has colours ({image.get_data_dtype()}). Convert it to one channel."
+        raise ImageError(msg)
+    if np.issubdtype(image.get_data_dtype(), np.complexfloating):
+        msg = f"Wanted magnitudes, but {path} has complex values. Save the magnitude image."
+        raise ImageError(msg)
+    vox_to_ras = _checked_affine(path, image)
+    try:
+        stored_array = np.asanyarray(image.dataobj).reshape(shape)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
+        msg = f"{path} is cut off or damaged: its header promises {_by(image.shape)} voxels that are not there."
+        raise ImageError(msg) from error
+    to_ras = io_orientation(vox_to_ras)
+    stored = StoredGrid(
+        shape=tuple(int(side) for side in shape),
+        vox_to_ras=vox_to_ras,
+        to_ras=to_ras,
+        qform_code=int(image.header["qform_code"]),
+        sform_code=int(image.header["sform_code"]),
+    )
+    array = apply_orientation(stored_array, to_ras)  # the file's axes -> (x, y, z) in RAS+
+    space = Space(tuple(array.shape), vox_to_ras @ inv_ornt_aff(to_ras, shape), "native", stored)
+    return array, space
+
+
+def _content(path: Path) -> bytes:
+    if not path.exists():
+        msg = f"No such file: {path}. Check the path."
+        raise ImageError(msg)
+    if path.is_dir():
+        msg = f"Wanted a NIfTI file, but {path} is a folder. Name the file inside it (for example flair.nii.gz)."
+        raise ImageError(msg)
+    try:
+        content = path.read_bytes()
+        if not content:
+            msg = f"{path} is empty (0 bytes). Copy or export it again."
+            raise ImageError(msg)
+        return igzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except (EOFError, zlib.error, _IsalError, igzip.BadGzipFile) as error:
+        msg = f"{path} is cut off or damaged: its compressed data end too early. Copy it again."
+        raise ImageError(msg) from error
+    except OSError as error:
+        msg = f"Cannot read {path}: {error.strerror or error}."
+        raise ImageError(msg) from error
+
+
+def _parse(path: Path, content: bytes) -> Any:
+    """A nibabel image of either NIfTI version, by the header's own size field, in either byte order."""
+    kinds = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
+    for order in ("little", "big"):
+        kind = kinds.get(int.from_bytes(content[:4], order))
+        if kind is None:
+            continue
+        if content[344:348] == b"ni1\0":
+            msg = f"{path} is the header of a .hdr/.img pair. Convert it to one .nii.gz file."
+            raise ImageError(msg)
+        try:
+            return kind.from_bytes(content)
+        except Exception as error:
+            # nibabel raises many types on a damaged header; all mean the same to the user.
+            msg = f"{path} has a damaged NIfTI header ({error}). Export it again."
+            raise ImageError(msg) from error
+    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it, for example with dcm2niix."
+    raise ImageError(msg)
+
+
+def _checked_affine(path: Path, image: Any) -> NDArray[np.float64]:
+    """The affine, refused if it cannot belong to a scan of a head."""
+    affine = np.asarray(image.affine, dtype=np.float64)
+    linear = affine[:3, :3]
+    sides = np.linalg.norm(linear, axis=0)
+    rows = "; ".join(" ".join(f"{value:.4g}" for value in row) for row in affine[:3])
+    if not np.isfinite(affine).all() or (sides < 1e-6).any() or abs(np.linalg.det(linear / sides)) < 1e-3:
+        msg = f"The affine of {path} is singular ([{rows}]). Repair its qform and sform."
+        raise ImageError(msg)
+    if (sides < VOXEL_MM[0]).any() or (sides > VOXEL_MM[1]).any():
+        sizes = " x ".join(f"{side:.4g}" for side in sides)
+        msg = f"{path} has voxels of {sizes} mm; wanted sides from {VOXEL_MM[0]} to {VOXEL_MM[1]} mm. Repair it."
+        raise ImageError(msg)
+    cosines = np.abs((linear / sides).T @ (linear / sides) - np.eye(3))
+    if cosines.max() > MAX_SHEAR:
+        msg = (
+            f"The affine of {path} is sheared ([{rows}], axes differ from right angles by a cosine of"
+            f" {cosines.max():.3g}). Resample it to a grid with right angles."
+        )
+        raise ImageError(msg)
+    return affine
+
+
+def _wrong_dimensions(path: Path, shape: tuple[int, ...]) -> str:
+    if len(shape) == 4:
+        return f"Wanted one volume, but {path} has {shape[3]} ({_by(shape)}). Save the one to use as its own file."
+    return f"Wanted a three-dimensional volume, but {path} is {len(shape)}-dimensional ({_by(shape)})."
+
+
+def _write(path: Path, array: NDArray[Any], space: Space) -> None:
+    affine, codes = space.vox_to_ras, (1, 1)
+    if space.stored is not None:
+        # RAS+ -> the file's own axes
+        back = ornt_transform(io_orientation(space.vox_to_ras), io_orientation(space.stored.vox_to_ras))
+        array = apply_orientation(array, back)
+        affine = space.stored.vox_to_ras
+        codes = (space.stored.qform_code or 1, space.stored.sform_code or 1)
+    image = nib.Nifti1Image(np.asfortranarray(array), affine)
+    image.set_qform(affine, code=codes[0])
+    image.set_sform(affine, code=codes[1])
+    image.header.set_xyzt_units("mm")
+    content = image.to_bytes()
+    write_bytes(path, igzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,52 @@
+"""Moving images and masks between grids, by their affines alone. Two functions, because a mask is not an image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flairline.types import Mask, Space, Volume
+
+
+def resample_volume(volume: Volume, onto: Space, outside: float = 0.0) -> Volume:
+    """Linear interpolation of an image onto another grid; beyond its field of view the value is `outside`."""
+    matrix, offset = _voxel_to_voxel(volume.space, onto)
+    array = ndimage.affine_transform(
+        volume.array, matrix, offset, output_shape=onto.shape, order=1, mode="constant", cval=outside
+    )
+    return Volume(array, onto)
+
+
+def resample_mask(mask: Mask, onto: Space, min_partial_volume: float = 0.5) -> Mask:
+    """Linear interpolation of a mask's partial volumes, set where they reach `min_partial_volume` (inclusive)."""
+    return Mask(mask_partial_volume(mask, onto) >= min_partial_volume, onto)
+
+
+def mask_partial_volume(mask: Mask, onto: Space) -> NDArray[np.float32]:
+    """Share of each voxel of `onto` that the mask fills, by linear interpolation, in [0, 1]."""
+    matrix, offset = _voxel_to_voxel(mask.space, onto)
+    return ndimage.affine_transform(
+        mask.array.astype(np.float32), matrix, offset, output_shape=onto.shape, order=1, mode="constant", cval=0.0
+    )
+
+
+def index_resize(array: NDArray, side: int) -> NDArray:
+    """Pick voxel floor(i * N / side) along x and y: the paper's nearest-neighbour resize, for images and masks alike.
+
+    Torch's `interpolate(mode="nearest")`, which the published code calls, takes exactly these indices.
+    """
+    x, y = (np.arange(side) * length // side for length in array.shape[:2])
+    return array[np.ix_(x, y)] if array.ndim == 2 else array[x][:, y]
+
+
+def index_resize_space(space: Space, side: int) -> Space:
+    """The grid that `index_resize` leads to: voxel sides grow in x and y, the first voxel stays where it was."""
+    scale = np.diag([space.shape[0] / side, space.shape[1] / side, 1.0, 1.0])
+    return Space((side, side, space.shape[2]), space.vox_to_ras @ scale, space.name)
+
+
+def _voxel_to_voxel(source: Space, onto: Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Matrix and offset from voxels of `onto` to voxels of `source`, as `scipy.ndimage.affine_transform` wants them."""
+    matrix = np.linalg.inv(source.vox_to_ras) @ onto.vox_to_ras
+    return matrix[:3, :3], matrix[:3, 3]

@@ -1,0 +1,182 @@
+"""The nouns of flairline. Axes, spaces and units are said here, once.
+
+Arrays are (x, y, z) with x growing to the patient's right, y to the front and z to the top (RAS+), whatever the file
+said: `io.nifti` turns them on the way in and back on the way out, and nothing else moves axes. An oblique grid keeps
+its rotation in the affine; its array axes are those closest to RAS+. Lengths end in ``_mm``, volumes in ``_ml``.
+A *score* is a float, higher is more abnormal, and zero outside the brain. A *mask* is what was found, a *truth* what
+a rater drew, a *brain* where the brain is; these three are boolean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+AFFINE_TOLERANCE_MM = 5e-2
+"""Two grids are the same if no voxel corner lies further apart than this (headers store float32 and rounded texts)."""
+
+
+@dataclass(frozen=True)
+class StoredGrid:
+    """How a grid lies in its file, so that results can go back onto it.
+
+    `shape` and `vox_to_ras` are those of the file; `to_ras` is nibabel's orientation array that leads from the file's
+    axes to RAS+; the codes are the NIfTI header's.
+    """
+
+    shape: tuple[int, int, int]
+    vox_to_ras: NDArray[np.float64]
+    to_ras: NDArray[np.float64]
+    qform_code: int = 1
+    sform_code: int = 1
+
+
+@dataclass(frozen=True)
+class Space:
+    """A voxel grid: shape in RAS+ order, affine from voxel to RAS millimetres, and which space it is in."""
+
+    shape: tuple[int, int, int]
+    vox_to_ras: NDArray[np.float64]
+    name: Literal["native", "atlas"] = "native"
+    stored: StoredGrid | None = None
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel sides in mm, in RAS+ order."""
+        x, y, z = np.linalg.norm(self.vox_to_ras[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(abs(np.linalg.det(self.vox_to_ras[:3, :3]))) / 1000.0
+
+    def same_grid(self, other: Space, tolerance_mm: float = AFFINE_TOLERANCE_MM) -> bool:
+        """Whether both grids put every voxel within `tolerance_mm` of the same place."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], dtype=float)
+        corners[:, :3] *= np.array(self.shape) - 1
+        apart = (corners @ (self.vox_to_ras - other.vox_to_ras).T)[:, :3]
+        return bool(np.linalg.norm(apart, axis=1).max() <= tolerance_mm)
+
+    def describe(self) -> str:
+        """Shape and affine in one line, for messages."""
+        rows = "; ".join(" ".join(f"{value:.4g}" for value in row) for row in self.vox_to_ras[:3])
+        return f"{'x'.join(map(str, self.shape))}, affine [{rows}]"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A float32 image (x, y, z) on a `Space`."""
+
+    array: FloatArray
+    space: Space
+
+    def __post_init__(self) -> None:
+        _check_shape(self.array, self.space)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A boolean image (x, y, z) on a `Space`."""
+
+    array: BoolArray
+    space: Space
+
+    def __post_init__(self) -> None:
+        _check_shape(self.array, self.space)
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of what is set, in ml."""
+        return float(np.count_nonzero(self.array)) * self.space.voxel_ml
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One subject at one time: a FLAIR, where its brain is, and what else there is, all on one grid.
+
+    `sources` names the file each image came from, with its sha256 where it was computed.
+    """
+
+    subject: str
+    flair: Volume
+    brain: Mask
+    t1: Volume | None = None
+    t2: Volume | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def space(self) -> Space:
+        """The grid of all images of this scan."""
+        return self.flair.space
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel sides in mm."""
+        return self.space.spacing_mm
+
+
+Scorer = Callable[[Scan], Volume]
+"""What `fit` returns: scan in, score out, on the scan's own grid, zero outside the brain."""
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What `flairline methods` says of a method, without importing what the method needs."""
+
+    paper: str
+    training: str
+    cost: str
+    extra: str | None = None
+    marks_fixed_share: bool = False
+    """True if a fixed threshold marks the same share of every brain, healthy or not."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold that knows where it came from; `mask = score >= value`.
+
+    `rule` says how it was found ("given", "quantile 0.98 of the brain", "oracle" ...), `chosen_on` on what
+    ("user", "this scan", "the labels of brats2015" ...). A threshold that was chosen on the labels that it is then
+    judged by has the rule "oracle".
+    """
+
+    value: float
+    rule: str
+    chosen_on: str
+
+    ORACLE: ClassVar[str] = "oracle"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table of cases: file paths, None where there is none."""
+
+    dataset: str
+    subject: str
+    flair: Path | None = None
+    t1: Path | None = None
+    t2: Path | None = None
+    brain: Path | None = None
+    truth: Path | None = None
+    score: Path | None = None
+    mask: Path | None = None
+    session: str = ""
+    site: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def _check_shape(array: NDArray, space: Space) -> None:
+    if array.shape != space.shape:
+        msg = f"array of shape {array.shape} on a grid of shape {space.shape}"
+        raise ValueError(msg)
