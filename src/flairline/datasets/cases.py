@@ -81,9 +81,9 @@ class Dataset:
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
-        texts = {column: row.get(column, "") for column in TEXT_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
-        return Case(**texts, **paths, extra=extra)
+        session, site = row.get("session", ""), row.get("site", "")
+        return Case(row["dataset"], row["subject"], **paths, session=session, site=site, extra=extra)
 
     def _path(self, line: int, column: str, value: str) -> Path | None:
         if not value:
