@@ -92,8 +92,8 @@ class Protocol:
 
     def scan_map(self, score: NDArray[np.float32], labelled: LabelledScan) -> ScanMap:
         """What is judged of one scan."""
-        arrays = (self.cut(array) for array in (score, self.truth(labelled), labelled.scan.brain.array))
-        return ScanMap.from_arrays(*arrays, self.brain_only)
+        truth, brain = self.cut(self.truth(labelled)), self.cut(labelled.scan.brain.array)
+        return ScanMap.from_arrays(self.cut(score), truth, brain, self.brain_only)
 
     def thresholds(self, counts: Counts) -> NDArray[np.float64] | None:
         """The thresholds to try on a cohort with these counts; None: all."""
@@ -102,8 +102,9 @@ class Protocol:
         return np.linspace(counts.minimum, counts.maximum, self.n_thresholds)
 
     def mask_at(self, score: NDArray[np.float32], brain: BoolArray, threshold: float) -> BoolArray:
-        """The mask (x, y, z) that the protocol makes of a score at a threshold: marked, inside what is judged, filtered."""
-        marked = score >= threshold if self.n_thresholds is None else score > threshold
+        """The mask (x, y, z) that the protocol makes of a score at a threshold."""
+        limit = np.float64(threshold)  # compares in float64, as the counts do; a Python float would be rounded
+        marked = score >= limit if self.n_thresholds is None else score > limit
         return remove_small_components(marked & brain if self.brain_only else marked, self.components)
 
     def _check_grid(self, scan: Scan) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flairline import registry
-from flairline.errors import UnknownNameError
+from flairline.errors import MissingExtraError, UnknownNameError
 from flairline.postprocess.components import ComponentRule
 from flairline.postprocess.threshold import BrainQuantile, ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
@@ -65,6 +65,30 @@ class Segmentation:
     score: Volume
     mask: Mask
     threshold: Threshold
+
+
+def listing() -> list[dict[str, str]]:
+    """Recipes and methods with paper, training and cost, also those whose extra is not installed."""
+    rows = []
+    for name in names():
+        recipe = load(name)
+        kind = "method" if name == recipe.method else f"recipe of {recipe.method}"
+        try:
+            info = recipe.info
+            extra = f"extra {info.extra}" if info.extra else "core"
+        except MissingExtraError as error:
+            info, extra = MethodInfo("?", "?", "?"), f"extra {error.extra}, not installed"
+        rows.append(
+            {
+                "name": name,
+                "kind": kind,
+                "paper": info.paper,
+                "training": info.training,
+                "cost": info.cost,
+                "needs": extra,
+            }
+        )
+    return rows
 
 
 _RECIPES = (

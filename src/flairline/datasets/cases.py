@@ -49,7 +49,11 @@ class Dataset:
             seen[key] = line
         return cases
 
-    def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    def columns(self) -> list[str]:
+        """The header of the table. Raises `TableError` if it cannot be read."""
+        return self._reader().fieldnames  # type: ignore[return-value]
+
+    def _reader(self) -> csv.DictReader:
         try:
             text = self.path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
@@ -57,8 +61,12 @@ class Dataset:
             msg = f"Cannot read the table of cases {self.path}: {reason}. Give a CSV file."
             raise TableError(msg) from error
         reader = csv.DictReader(text.splitlines(), restval="")
-        header = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = header
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        return reader
+
+    def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+        reader = self._reader()
+        header = list(reader.fieldnames or [])
         missing = [column for column in required if column not in header]
         if missing:
             msg = (
