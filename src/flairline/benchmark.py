@@ -329,17 +329,18 @@ def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, int, int]) -> BoolArray
 
 def _count(scans: Sequence[StoredMap], protocol: Protocol, seed: int) -> Counts:
     """Counts of a cohort. A protocol with its own thresholds needs the cohort's range first: a second pass."""
-    counts, rule = Counts.empty(seed), protocol.components
+    rule = protocol.components
     with_truth = [scan for scan in scans if scan.has_truth]
-    for scan in with_truth:
-        scan_map = _load(scan.path)[0]
-        counts.update(scan_map, _patient(scan.case), rule.smallest_kept_voxels, rule.connectivity)
-    thresholds = protocol.thresholds(counts) if with_truth else None
-    if thresholds is not None:
-        counts.grid = Counts.at_thresholds(thresholds, seed)
+
+    def add_all(counts: Counts, smallest_kept_voxels: int) -> Counts:
         for scan in with_truth:
-            scan_map = _load(scan.path)[0]
-            counts.grid.update(scan_map, _patient(scan.case), rule.smallest_kept_voxels, rule.connectivity)
+            counts.update(_load(scan.path)[0], _patient(scan.case), smallest_kept_voxels, rule.connectivity)
+        return counts
+
+    if protocol.n_thresholds is None or not with_truth:
+        return add_all(Counts.empty(seed), rule.smallest_kept_voxels)
+    counts = add_all(Counts.empty(seed), 1)  # its own thresholds are the only ones that get filtered
+    counts.grid = add_all(Counts.at_thresholds(protocol.thresholds(counts), seed), rule.smallest_kept_voxels)
     return counts
 
 

@@ -206,6 +206,7 @@ def _judge(
 ) -> None:
     """Run every method, write rows and manifest, print the cohorts' rows, and leave with the right exit code."""
     import shutil
+    from dataclasses import asdict
 
     from flairline import benchmark as judging
     from flairline import protocols
@@ -218,7 +219,7 @@ def _judge(
             judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
         ]
     rows = [row for result in results for row in result.rows]
-    parameters = {"protocol": chosen, "seed": seed, "methods": {one.name: one.describe() for one in maps}}
+    parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
     judging.write_rows(out / "rows.csv", rows)
     judging.write_manifest(out / "manifest.json", cases, parameters, results)
     if not keep_maps:

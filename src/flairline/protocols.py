@@ -95,10 +95,11 @@ class Protocol:
         truth, brain = self.cut(self.truth(labelled)), self.cut(labelled.scan.brain.array)
         return ScanMap.from_arrays(self.cut(score), truth, brain, self.brain_only)
 
-    def thresholds(self, counts: Counts) -> NDArray[np.float64] | None:
-        """The thresholds to try on a cohort with these counts; None: all."""
+    def thresholds(self, counts: Counts) -> NDArray[np.float64]:
+        """The thresholds to try on a cohort with these counts, where the protocol has `n_thresholds` of its own."""
         if self.n_thresholds is None:
-            return None
+            msg = f"the protocol {self.name} tries every threshold"
+            raise ValueError(msg)
         return np.linspace(counts.minimum, counts.maximum, self.n_thresholds)
 
     def mask_at(self, score: NDArray[np.float32], brain: BoolArray, threshold: float) -> BoolArray:

@@ -55,6 +55,7 @@ class Found:
     mask: Mask
     threshold: Threshold
     summary: dict[str, Any]
+    truth: Mask | None = None
 
 
 After = Callable[[Found, Path], None]
@@ -112,7 +113,8 @@ def find(case: Case, settings: Settings) -> Found:
     recipe = recipes.load(settings.recipe)
     rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
     # The truth, if there is one, must not decide the grid: results lie on the scan's own.
-    scan = assemble(replace(case, truth=None)).scan
+    labelled = assemble(case, keep_flair_grid=True)
+    scan, labels = labelled.scan, labelled.labels
     score = recipe.scorer()(scan)
     mask, threshold = recipe.mask(score, scan.brain, rule)
     summary = {
@@ -128,7 +130,8 @@ def find(case: Case, settings: Settings) -> Found:
         "seconds": time.perf_counter() - started,
         "intended_use": "research use only, not for diagnosis",
     }
-    return Found(scan, score, mask, threshold, summary)
+    truth = None if labels is None else Mask(labels > 0, scan.space)
+    return Found(scan, score, mask, threshold, summary, truth)
 
 
 def measure(mask: Mask, brain: Mask) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Counts:
         return int(self.gained[1].sum())
 
     def update(self, scan: ScanMap, patient: str, smallest_kept_voxels: int = 20, connectivity: int = 26) -> None:
-        """Add one scan. Scans of one `patient` share their bootstrap weights."""
+        """Add one scan, with what a filter leaves of it (1 or 0: no filter). Scans of one `patient` share weights."""
         bins, rest_bin = self._bins(scan.score), int(self._bins(np.zeros(1, np.float32))[0])
         n_bins, rest = self.starts.size, np.array([scan.rest_true, scan.rest_false])
         before = np.stack([np.bincount(bins[which], minlength=n_bins) for which in (scan.truth, ~scan.truth)])
@@ -317,6 +317,8 @@ def _after_filter(
     connectivity: int,
 ) -> Int64Array:
     """(2, bins) what the component filter leaves of `before`."""
+    if smallest_kept_voxels <= 1:
+        return before
     n_bins = before.shape[1]
     lowest = int(np.flatnonzero(before.any(axis=0))[0])
     if not scan.fills_its_box:

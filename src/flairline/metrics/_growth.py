@@ -110,10 +110,6 @@ def _grow(
         place = root
         parent[root] = root
         trues[root] = truth[voxel]
-        if smallest_kept_voxels <= 1:
-            gained[0, level] += trues[root]
-            gained[1, level] += 1 - trues[root]
-            continue
         for step in steps:
             other = parent[place + step]
             if other < 0 or other == root:
