@@ -110,6 +110,8 @@ def _grow(
         place = root
         parent[root] = root
         trues[root] = truth[voxel]
+        if smallest_kept_voxels <= 1:
+            gained[0 if truth[voxel] else 1, level] += 1
         for step in steps:
             other = parent[place + step]
             if other < 0 or other == root:
