@@ -153,7 +153,7 @@ def test_another_grid_is_refused_and_nothing_is_written(tmp_path):
         {"score": score_of(scan), "mask": ball(other)},
         {"score": score_of(scan), "mask": ball(scan), "truth": ball(other)},
     ):
-        with pytest.raises(GridError, match="46x58x39.*47x58x39"):
+        with pytest.raises(GridError, match=r"46x58x39.*47x58x39"):
             write_overlay(tmp_path / "o.png", scan, **images)
     assert not list(tmp_path.iterdir())
 
