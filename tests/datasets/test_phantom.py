@@ -111,6 +111,17 @@ def test_a_lesion_is_what_its_kind_says(kind):
         assert not change[~truth.array][far].any()
 
 
+def test_every_number_has_voxels_and_a_covered_lesion_has_no_number():
+    place = (-30.0, -20.0, 28.0)
+    wanted = [Lesion("tumour", place, 20.0), Lesion("punctate", place, 2.0), Lesion("dark", (30.0, -20.0, 28.0), 8.0)]
+    _, truth, kinds = phantom(13, SPACING, wanted)
+    assert kinds.names == ("tumour", "dark")
+    assert np.unique(kinds.labels).tolist() == [0, 1, 2]
+    assert np.array_equal(truth.array, kinds.labels > 0)
+    right = np.argwhere(kinds.of_kind("dark"))[:, 0].min()
+    assert right > np.argwhere(kinds.of_kind("tumour"))[:, 0].mean()
+
+
 @pytest.mark.parametrize("radius_mm", [6.0, 14.0])
 def test_a_lesion_has_the_size_asked_for(radius_mm):
     """In white and grey matter far from fluid the truth is about a ball; waves and deformation add or take a part."""

@@ -51,6 +51,29 @@ def last_panel(picture: np.ndarray) -> tuple[int, int]:
     return int(np.flatnonzero(dark)[0]), int(np.flatnonzero(dark)[-1])
 
 
+COLOUR_BLINDNESS = {  # Machado et al. 2009, severity 1.0, on linear RGB
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    "none": np.eye(3),
+    "grey print": [[0.2126, 0.7152, 0.0722]] * 3,
+}
+
+
+@pytest.mark.parametrize("sight", COLOUR_BLINDNESS)
+def test_the_three_colours_are_told_apart_with_any_sight(sight):
+    """Pairwise distance in CIELAB; 2.3 is just noticeable, a tenth of the scale is plain to see."""
+    from skimage.color import rgb2lab
+
+    colours = np.array([to_rgb(kind.colour) for kind in (FOUND, MISSED, FALSE)])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(COLOUR_BLINDNESS[sight]).T, 0, 1)
+    seen = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(seen[None])[0]
+    distances = [np.linalg.norm(lab[i] - lab[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert min(distances) > (12 if sight == "grey print" else 25)
+
+
 def test_classes_share_the_voxels_out():
     scan = box_scan()
     truth, mask = ball(scan, (12, 30, 20)), ball(scan, (14, 30, 20), (30, 30, 20))
