@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from flairline.errors import BrainError, GridError, MissingExtraError, UnknownNameError
+from flairline.errors import BrainError, MissingExtraError, UnknownNameError
 from flairline.io.fetch import fetch_sri24
 from flairline.io.nifti import read_volume
 from flairline.preprocess.brain import brain_from_background
 from flairline.types import Mask, Space, Volume
 
 ATLASES = ("mni", "sri24")
-SRI24_SHAPE = (240, 240, 155)
-SRI24_SPACING_MM = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,27 +65,6 @@ def atlas_name(path: Path) -> str:
     """The name that a file's atlas has in file names: its stem, letters and digits only."""
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     return re.sub(r"[^0-9A-Za-z]", "", stem) or hashlib.sha256(stem.encode()).hexdigest()[:8]
-
-
-def require_sri24_grid(atlas: Atlas, protocol: str) -> None:
-    """Refuse an atlas that is not on SRI24's grid, which the paper's slices are counted on.
-
-    The origin is not compared: files of BraTS differ in it.
-
-    Raises
-    ------
-    GridError
-        With the grid that was found.
-    """
-    spacing = np.array(atlas.space.spacing_mm)
-    if atlas.space.shape != SRI24_SHAPE or not np.allclose(spacing, SRI24_SPACING_MM, atol=1e-3):
-        sides = " x ".join(f"{side:.4g}" for side in spacing)
-        msg = (
-            f"The protocol {protocol!r} counts slices on the SRI24 grid (240x240x155 at 1 mm), but the atlas"
-            f" {atlas.name!r} has {'x'.join(map(str, atlas.space.shape))} at {sides} mm."
-            " Give --atlas sri24, or SRI24's T1 as a file."
-        )
-        raise GridError(msg)
 
 
 def _read(path: Path, name: str) -> Atlas:

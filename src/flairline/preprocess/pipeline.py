@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flairline.errors import BrainError, GridError, InputError
+from flairline.errors import BrainError, GridError, InputError, UnknownNameError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess import quality, register
 from flairline.preprocess._cache import Artefact, Cache, digest, listening, step_key
@@ -38,6 +38,9 @@ from flairline.preprocess.brain import (
 )
 from flairline.preprocess.register import Engine, PointMap, carry_mask, carry_volume
 from flairline.types import Case, Mask, Scan, Volume
+
+BRAINS = ("auto", "none", *EXTRACTORS)
+STRIP_ON = ("t1", "flair")
 
 Progress = Callable[[str], None]
 
@@ -161,6 +164,34 @@ class Prepared:
         return self.atlas, self.atlas_to_native
 
 
+SPACES = ("native", "atlas", "both")
+
+
+def preprocess_settings(brain: str, strip_on: str, registration: str, atlas: str, bias: bool) -> PreprocessSettings:
+    """Settings from what a user typed; a brain that is a file leaves `brain` at "auto".
+
+    Raises
+    ------
+    InputError
+        A word is not known.
+    """
+    if brain not in BRAINS and not Path(brain).exists():
+        raise UnknownNameError("brain extraction or file", brain, BRAINS)
+    if strip_on not in STRIP_ON:
+        raise UnknownNameError("image to strip on", strip_on, STRIP_ON)
+    if registration not in register.ENGINES:
+        raise UnknownNameError("registration", registration, register.ENGINES)
+    named = brain if brain in BRAINS else "auto"
+    return PreprocessSettings(named, strip_on, registration, atlas, bias)  # type: ignore[arg-type]
+
+
+def checked_space(space: str) -> Literal["native", "atlas", "both"]:
+    """`space` if it is known. Raises `UnknownNameError`."""
+    if space not in SPACES:
+        raise UnknownNameError("space", space, SPACES)
+    return space  # type: ignore[return-value]
+
+
 def is_raw(case: Case) -> bool:
     """Whether a case needs preparing: a head around the brain and no brain given, or images on different grids."""
     if case.flair is None:
@@ -236,7 +267,7 @@ class _Preparation:
 
     def _given_brains(self) -> None:
         """A brain from a file: on the FLAIR's grid or on the T1's."""
-        named = self.settings.brain if self.settings.brain not in ("auto", "none", *EXTRACTORS) else None
+        named = self.settings.brain if self.settings.brain not in BRAINS else None
         path = self.case.brain or (Path(named) if named else None)
         if path is None:
             return
@@ -269,7 +300,7 @@ class _Preparation:
         steps: list[Step] = []
         known = {name for name in ("flair", "t1") if f"{name}_brain" in self.state}
         images = [name for name in ("t1", "flair") if name in self.state]
-        given = self.case.brain is not None or self.settings.brain not in ("auto", "none", *EXTRACTORS)
+        given = self.case.brain is not None or self.settings.brain not in BRAINS
         if not (given and known):  # a given brain is carried to the other image instead
             steps += [_brain_step(name, self._extractor()) for name in images if name not in known]
         if "t1" in self.state:
