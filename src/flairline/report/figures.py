@@ -19,13 +19,16 @@ from flairline.types import Mask, Volume
 FOUND, MISSED, FALSE = "found", "missed", "false"
 MARGIN_MM = 6.0
 JPEG_QUALITY = 82
+MAX_TILES_BYTES = 650_000
+"""What all slices of a page may weigh before base64; fewer are shown where contours are many."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One axial slice: a JPEG, and contours as SVG paths in mm from the picture's upper left corner.
+    """One axial slice: a JPEG, and contours as SVG paths in half voxels from the picture's upper left corner.
 
-    `centre_mm` is the RAS place of the slice's middle voxel. `box` (width and height in mm) holds the picture.
+    `centre_mm` is the RAS place of the slice's middle voxel. `box` (width and height in mm) holds the picture, and
+    `transform` leads from half voxels to its mm.
     """
 
     index: int
@@ -33,6 +36,20 @@ class Tile:
     box: tuple[float, float]
     jpeg: bytes
     paths: Mapping[str, str]
+    transform: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane of scan and atlas as two JPEGs of the same box, and the brain's outline as in a `Tile`."""
+
+    name: str
+    letters: tuple[str, str]
+    box: tuple[float, float]
+    scan: bytes
+    atlas: bytes
+    path: str
+    transform: str
 
 
 def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], max_tiles: int = 24) -> list[Tile]:
@@ -52,7 +69,12 @@ def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], 
     for region in regions.values():
         marked |= region
     shown = {**regions, "brain": brain.array}
-    return [_tile(flair, shown, box, window, index) for index in pick_slices(marked, brain.array, max_tiles)]
+    while True:
+        found = [_tile(flair, shown, box, window, index) for index in pick_slices(marked, brain.array, max_tiles)]
+        weight = sum(len(tile.jpeg) + sum(map(len, tile.paths.values())) for tile in found)
+        if weight <= MAX_TILES_BYTES or max_tiles <= 4:
+            return found
+        max_tiles = max(4, min(max_tiles - 1, int(len(found) * MAX_TILES_BYTES / weight)))
 
 
 def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: int) -> list[int]:
@@ -92,6 +114,31 @@ def thumbnail(flair: Volume, brain: Mask, mask: Mask, side: int = 132) -> bytes:
     content = io.BytesIO()
     picture.save(content, "WEBP", quality=72, method=4)
     return content.getvalue()
+
+
+def planes(flair: Volume, brain: Mask, atlas: Volume) -> list[Plane]:
+    """Axial, coronal and sagittal plane through the brain's middle, of a scan and an atlas on the same grid."""
+    box = brain_box(brain, MARGIN_MM)
+    windows = (display_window(flair, brain), display_window(atlas, brain))
+    found = []
+    for name, axis, letters in (("Axial", 2, ("R", "L")), ("Coronal", 1, ("R", "L")), ("Sagittal", 0, ("A", "P"))):
+        middle = (box[axis].start + box[axis].stop) // 2
+        # The two axes that are left keep their order, so a picture is (x, y), (x, z) or (y, z), each turned alike.
+        cut = tuple(middle if a == axis else box[a] for a in range(3))
+        spacing = [side for a, side in enumerate(flair.space.spacing_mm) if a != axis]
+        width, height = (box[a].stop - box[a].start for a in range(3) if a != axis)
+        found.append(
+            Plane(
+                name=name,
+                letters=letters,
+                box=(width * spacing[0], height * spacing[1]),
+                scan=_jpeg(flair.array[cut], windows[0]),
+                atlas=_jpeg(atlas.array[cut], windows[1]),
+                path=_path(_facing(brain.array[cut])),
+                transform=f"scale({spacing[0] / 2:.5g} {spacing[1] / 2:.5g})",
+            )
+        )
+    return found
 
 
 def display_window(flair: Volume, brain: Mask) -> tuple[float, float]:
@@ -152,23 +199,33 @@ def _tile(
     window: tuple[float, float],
     k: int,
 ) -> Tile:
-    from PIL import Image
-
-    content = io.BytesIO()
-    picture = Image.fromarray(_facing(_grey(flair.array[box[0], box[1], k], window)))
-    picture.save(content, "JPEG", quality=JPEG_QUALITY)
     spacing = flair.space.spacing_mm
-    paths = {name: _path(_facing(region[box[0], box[1], k]), spacing) for name, region in regions.items()}
     middle = [(box[0].start + box[0].stop - 1) / 2, (box[1].start + box[1].stop - 1) / 2, k, 1]
     centre = flair.space.vox_to_ras @ np.array(middle, dtype=float)
-    where = (float(centre[0]), float(centre[1]), float(centre[2]))
+    paths = {name: _path(_facing(region[box[0], box[1], k])) for name, region in regions.items()}
     return Tile(
-        k, where, _box_mm(box, spacing), content.getvalue(), {name: path for name, path in paths.items() if path}
+        index=k,
+        centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
+        box=_box_mm(box, spacing),
+        jpeg=_jpeg(flair.array[box[0], box[1], k], window),
+        paths={name: path for name, path in paths.items() if path},
+        transform=f"scale({spacing[0] / 2:.5g} {spacing[1] / 2:.5g})",
     )
 
 
+def _jpeg(plane: NDArray[np.float32], window: tuple[float, float]) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(_facing(_grey(plane, window))).save(content, "JPEG", quality=JPEG_QUALITY)
+    return content.getvalue()
+
+
 def _facing(plane: NDArray) -> NDArray:
-    """(x, y) in RAS+ -> (row, column) as one faces the patient from the feet: right is left, front is up."""
+    """Two RAS+ axes -> (row, column), both reversed: seen from the feet, the patient's right is left, front is up.
+
+    A coronal (x, z) plane turns the same way, and a sagittal (y, z) one has the front on the left.
+    """
     return plane[::-1, ::-1].T
 
 
@@ -182,8 +239,8 @@ def _box_mm(box: tuple[slice, ...], spacing_mm: Sequence[float]) -> tuple[float,
     return (box[0].stop - box[0].start) * spacing_mm[0], (box[1].stop - box[1].start) * spacing_mm[1]
 
 
-def _path(plane: NDArray[np.bool_], spacing_mm: Sequence[float]) -> str:
-    """Contours of a boolean picture (row, column) as SVG path data in mm."""
+def _path(plane: NDArray[np.bool_]) -> str:
+    """Contours of a boolean picture (row, column) as SVG path data in half voxels from its upper left corner."""
     if not plane.any():
         return ""
     from contourpy import contour_generator
@@ -191,10 +248,13 @@ def _path(plane: NDArray[np.bool_], spacing_mm: Sequence[float]) -> str:
     padded = np.pad(plane, 1).astype(np.float32)
     parts = []
     for line in contour_generator(z=padded, name="serial").lines(0.5):
-        # Padded index 1 is the first voxel, whose middle lies half a voxel inside the picture.
-        points = (np.asarray(line) - 0.5) * (spacing_mm[0], spacing_mm[1])
-        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
-    return "".join(parts)
+        # Padded index 1 is the first voxel, whose middle lies half a voxel inside the picture. A contour at one half
+        # between two voxels has whole numbers of half voxels, which relative steps write shortly.
+        points = np.rint(np.asarray(line) * 2 - 1).astype(int)
+        steps = np.diff(points[:-1], axis=0)
+        parts.append(f"m{points[0, 0]} {points[0, 1]}l" + " ".join(f"{x} {y}" for x, y in steps) + "z")
+    # A relative move after z starts from that contour's beginning; absolute ones are safer to read back.
+    return "".join(part.replace("m", "M", 1) for part in parts)
 
 
 def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -32,7 +32,8 @@ class ScanPage:
     All images lie on the scan's own grid. `summary` is what summary.json holds; keys that are missing are left out of
     the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `tissues` and `lobes` name
     what lies where; `native_to_atlas` is the 4x4 matrix from the scan's RAS mm to the atlas's. `index` is the
-    relative address of the cohort's page, if there is one.
+    relative address of the cohort's page, if there is one;
+    `viewer_characters` is how much of the page the viewer's volumes may take.
     """
 
     scan: Scan
@@ -46,6 +47,7 @@ class ScanPage:
     lobes: LabelMap | None = None
     native_to_atlas: NDArray[np.float64] | None = None
     index: str | None = None
+    viewer_characters: int = 2_400_000
 
     @property
     def subject(self) -> str:
