@@ -47,7 +47,7 @@ def write_scan_page(folder: Path, page: ScanPage) -> Path:
     OutputError
         The folder cannot be written to.
     """
-    write_bytes(folder / THUMBNAIL, thumbnail(page.scan.flair, page.scan.brain, page.mask))
+    write_bytes(folder / THUMBNAIL, thumbnail(page.scan.flair, page.scan.brain, {"mask": page.mask.array}))
     write_text(folder / SCAN_PAGE, scan_page(page))
     return folder / SCAN_PAGE
 
@@ -74,7 +74,9 @@ def _scan_html(page: ScanPage) -> str:
     return _html(page, page.subject, "scan", page.index, [templates.static("page.js")], [bundle] if bundle else [])
 
 
-def _html(page: Page, title: str, kind: str, index: str | None, scripts: Sequence[str], packed: Sequence[str] = ()) -> str:
+def _html(
+    page: Page, title: str, kind: str, index: str | None, scripts: Sequence[str], packed: Sequence[str] = ()
+) -> str:
     parts = sections(page)
     return templates.render_text(
         templates.static("page.html"),

@@ -112,7 +112,12 @@ def _coarsen(
     vox_to_ras[:3, 3] = (space.vox_to_ras @ np.array([*((scale - 1) / 2), 1.0]))[:3]
     onto = Space((int(shape[0]), int(shape[1]), int(shape[2])), vox_to_ras, space.name)
     sides = [int(np.ceil(side)) for side in scale]
-    index = np.ix_(*[np.minimum((np.arange(n) + 0.5) * s, m - 1).astype(int) for n, s, m in zip(shape, scale, space.shape, strict=True)])
+    index = np.ix_(
+        *[
+            np.minimum((np.arange(n) + 0.5) * s, m - 1).astype(int)
+            for n, s, m in zip(shape, scale, space.shape, strict=True)
+        ]
+    )
     packed = np.zeros(onto.shape, dtype=np.uint8)
     for bit in (MASK_BIT, TRUTH_BIT, BRAIN_BIT):
         there = ((bits & bit) > 0).astype(np.uint8)

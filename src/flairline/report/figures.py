@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from flairline.types import Mask, Volume
 
 FOUND, MISSED, FALSE = "found", "missed", "false"
+COLORS = {FOUND: (86, 180, 233), MISSED: (240, 228, 66), FALSE: (255, 127, 42), "mask": (255, 176, 0)}
+"""Told apart with every kind of colour blindness (after Okabe and Ito); the style sheet has the same."""
+LINES = [
+    ("#0b5c86", "-"), ("#b3430a", "--"), ("#0a6b4f", "-."), ("#6a4c93", ":"),
+    ("#8a6d00", "-"), ("#4a5562", "--"), ("#a02060", "-."), ("#17202a", ":"),
+]  # fmt: skip
+"""Colour and style of the lines of a chart; methods beyond these are left out of the drawing."""
 MARGIN_MM = 6.0
 JPEG_QUALITY = 82
 MAX_TILES_BYTES = 650_000
@@ -90,29 +97,34 @@ def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: 
     return [int(group[np.argmax(area[group])]) for group in groups][::-1]
 
 
-def thumbnail(flair: Volume, brain: Mask, mask: Mask, side: int = 132) -> bytes:
-    """A WebP of the axial slice with the largest marked area, with the mask's outline, R and L drawn on it."""
+def thumbnail(
+    flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], side: int = 120, quality: int = 68
+) -> bytes:
+    """A WebP of the axial slice with the largest marked area, with outlines, R and L drawn on it.
+
+    `regions` is name -> boolean array (x, y, z), the names being those of `COLORS`.
+    """
     from PIL import Image, ImageDraw
 
     box = brain_box(brain, MARGIN_MM)
-    area = np.count_nonzero(mask.array if mask.array.any() else brain.array, axis=(0, 1))
-    k = int(np.argmax(area))
-    grey = _grey(flair.array[box[0], box[1], k], display_window(flair, brain))
-    found = mask.array[box[0], box[1], k]
+    marked = np.logical_or.reduce([np.zeros(brain.array.shape, dtype=bool), *regions.values()])
+    k = int(np.argmax(np.count_nonzero(marked if marked.any() else brain.array, axis=(0, 1))))
     width_mm, height_mm = _box_mm(box, flair.space.spacing_mm)
     scale = side / max(width_mm, height_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
+    grey = _grey(flair.array[box[0], box[1], k], display_window(flair, brain))
     picture = Image.fromarray(_facing(grey)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
-    partial = Image.fromarray((_facing(found) * 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    inside = np.asarray(partial) >= 128
-    array = np.array(picture)
-    array[_edge(inside)] = (255, 176, 0)
-    picture = Image.fromarray(array)
+    pixels = np.array(picture)
+    for name, region in regions.items():
+        full = Image.fromarray((_facing(region[box[0], box[1], k]) * 255).astype(np.uint8))
+        inside = np.asarray(full.resize(size, Image.Resampling.BILINEAR)) >= 128
+        pixels[_edge(inside)] = COLORS[name]
+    picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    for letter, x in (("R", 3), ("L", size[0] - 10)):
+    for letter, x in (("R", 3), ("L", size[0] - 9)):
         draw.text((x, 1), letter, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=72, method=4)
+    picture.save(content, "WEBP", quality=quality, method=4)
     return content.getvalue()
 
 

@@ -51,7 +51,13 @@ def render(page: Page) -> Section | None:
         legend = [(FOUND, "found"), (MISSED, "missed"), (FALSE, "false"), ("brain", "brain outline")]
     shown = tiles(page.scan.flair, page.scan.brain, regions)
     items = [
-        {"index": t.index, "transform": t.transform, "centre_mm": [round(v, 1) for v in t.centre_mm], "box": t.box, "paths": t.paths}
+        {
+            "index": t.index,
+            "transform": t.transform,
+            "centre_mm": [round(v, 1) for v in t.centre_mm],
+            "box": t.box,
+            "paths": t.paths,
+        }
         | {"uri": data_uri(t.jpeg, "image/jpeg")}
         for t in shown
     ]

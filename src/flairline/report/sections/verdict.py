@@ -12,7 +12,7 @@ TEMPLATE = """
   {% for value, words in verdicts %}<button type="button" data-verdict="{{ value }}" aria-pressed="false"
     title="Shift+{{ words[0] }}">{{ words }}</button>{% endfor %}</div>
   <label for="verdict-note">Note</label>
-  <input id="verdict-note" data-note maxlength="500" autocomplete="off">
+  <input id="verdict-note" data-note-field maxlength="500" autocomplete="off">
   <button type="button" data-save>Save as JSON</button>
   <span class="muted" data-status role="status"></span>
 </div>
@@ -24,4 +24,6 @@ def render(page: Page) -> Section | None:
     """Three buttons and a note; page.js keeps what is said."""
     if not isinstance(page, ScanPage):
         return None
-    return Section(5, "verdict", "", render_text(TEMPLATE, scan_id=page.scan_id, subject=page.subject, verdicts=VERDICTS))
+    return Section(
+        5, "verdict", "", render_text(TEMPLATE, scan_id=page.scan_id, subject=page.subject, verdicts=VERDICTS)
+    )
