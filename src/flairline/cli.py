@@ -80,6 +80,7 @@ def segment(
         str | None, typer.Option("--threshold", help="0.95: a score; q0.98: a quantile of the brain.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -89,6 +90,7 @@ def segment(
     """
     from flairline import segment as segmenting
     from flairline.postprocess.threshold import parse_threshold
+    from flairline.report.found import write_page
 
     if bool(flairs) == (cases is not None):
         msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
@@ -98,7 +100,7 @@ def segment(
     settings = segmenting.Settings(method, rule, overwrite)
     outcomes = []
     with _progress() as progress:
-        for outcome in segmenting.run(found, out, settings, jobs=jobs):
+        for outcome in segmenting.run(found, out, settings, jobs=jobs, after=write_page if report else None):
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), len(found))
     _print_segmented(outcomes, as_json)
@@ -192,6 +194,7 @@ def demo(
     _print_rows(shown.result.rows)
     _print_table("Found, by kind of lesion", ["kind", "lesions", "found"], shown.found_by_kind)
     typer.echo(f"{shown.note[0].upper()}{shown.note[1:]}: the threshold takes the brightest 2 % of each brain.")
+    typer.echo("Pages:    " + ", ".join(str(path) for path in shown.pages))
     typer.echo("Pictures: " + ", ".join(str(path) for path in shown.pictures))
 
 

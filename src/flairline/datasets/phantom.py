@@ -64,7 +64,9 @@ _RADIUS_MM = {
 # Signal as a multiple of white matter's. Bright lesions of real 3 T FLAIRs have a median of 1.3 to 1.4 and reach 1.6.
 _FLAIR = {"periventricular": (1.3, 1.55), "punctate": (1.25, 1.5), "tumour": (1.35, 1.6), "dark": (0.35, 0.6)}
 _T1 = {"periventricular": (0.65, 0.75), "punctate": (0.7, 0.8), "tumour": (0.6, 0.7), "dark": (0.35, 0.45)}
-_FLAIR_TISSUES = {"csf": (0.12, 0.25), "grey": (1.08, 1.16)}
+_ROUGHNESS = {"tumour": 0.5}
+_EDGE_MM = {"tumour": 5.0}  # over which the signal falls off; never less than a voxel
+_FLAIR_TISSUES = {"csf": (0.12, 0.25), "grey": (1.1, 1.2)}
 _T1_TISSUES = {"csf": (0.2, 0.3), "grey": (0.65, 0.75)}
 _WHITE = 600.0  # scanner units; rounded to whole numbers as scanners store them, so ties occur
 _PAD_MM = 18  # around the template's field of view, for scalp and skull
@@ -181,7 +183,7 @@ def phantom(
     *,
     with_skull: bool = False,
     noise: float = 0.03,
-    bias: float = 0.1,
+    bias: float = 0.04,
 ) -> tuple[Scan, Mask, LesionKinds]:
     """One synthetic subject, in memory.
 
@@ -201,7 +203,7 @@ def phantom(
     noise
         Standard deviation of the noise in either channel, as a share of white matter's signal.
     bias
-        Standard deviation of the logarithm of the bias field's spline coefficients.
+        Standard deviation, about, of the logarithm of the bias field; what a correction such as N4 leaves.
 
     Returns
     -------
@@ -224,7 +226,7 @@ def phantom(
     contrast = _Contrast.draw(of_anatomy)
     axes_mm = [_axis_mm(axis, sides, _PAD_MM if with_skull else 0) for axis in range(3)]
     template_mm = deformation.template_mm(axes_mm)  # (3, x, y, z)
-    brain = _sample(maps.brain, maps, template_mm.reshape(3, -1)).reshape(space.shape) >= 0.5
+    brain = _sample(maps.brain, maps.origin_mm, sides, template_mm.reshape(3, -1)).reshape(space.shape) >= 0.5
     placed = _place(wanted, of_lesions)
     labels, flair, t1 = _paint(placed, template_mm[:, brain], maps, contrast, max(sides), of_lesions)
     head = _head_shells(template_mm, brain) if with_skull else None
@@ -272,7 +274,7 @@ def _maps(sides: tuple[int, int, int]) -> _Maps:
     )
     brain = (t1 > 0.2).astype(np.float32)
     # An average of 152 brains is blurred; squared shares are closer to the crisp borders of one brain.
-    fluid = np.clip(1.6 * (1 - grey - white), 0, 1)
+    fluid = np.clip(2.5 * (1 - grey - white), 0, 1)  # narrow sulci are washed out most
     total = grey**2 + white**2 + fluid**2 + np.float32(1e-6)
     return _Maps(brain, grey**2 / total, white**2 / total, np.array(_ORIGIN_MM), sides)
 
@@ -284,19 +286,25 @@ def _block_mean(array: NDArray[np.float32], sides: tuple[int, int, int]) -> NDAr
     return padded.reshape(x, sides[0], y, sides[1], z, sides[2]).mean(axis=(1, 3, 5))
 
 
-def _sample(array: NDArray[np.float32], maps: _Maps, mm: NDArray[np.floating]) -> NDArray[np.float32]:
+def _sample(
+    array: NDArray[np.float32],
+    origin_mm: NDArray[np.float64],
+    sides_mm: tuple[int, int, int],
+    mm: NDArray[np.floating],
+) -> NDArray[np.float32]:
     """Linear interpolation of a map at template millimetres (3, n); zero outside of it."""
     from scipy.ndimage import map_coordinates
 
-    voxels = (mm - maps.origin_mm[:, None]) / np.array(maps.sides_mm)[:, None]
+    voxels = (mm - origin_mm[:, None]) / np.array(sides_mm)[:, None]
     return map_coordinates(array, voxels, output=np.float32, order=1, mode="constant")
 
 
 @dataclass(frozen=True)
 class _Landmarks:
-    """At 2 mm, on the template's grid widened by `_PAD_MM`: distances in mm, and the candidates for lesion centres."""
+    """From maps at 2 mm: distance from the brain, and for each kind of lesion the places where it may lie."""
 
-    maps: _Maps  # brain holds the distance from the brain
+    outside_mm: NDArray[np.float32]  # on the template's grid widened by `_PAD_MM`
+    origin_mm: NDArray[np.float64]
     centres_mm: dict[str, NDArray[np.float64]]
 
 
@@ -329,7 +337,7 @@ def _landmarks() -> _Landmarks:
     }
     centres = {kind: origin + 2.0 * np.argwhere(mask & binary_erosion(inside)) for kind, mask in where.items()}
     outside = (2 * distance_transform_edt(~inside)).astype(np.float32)
-    return _Landmarks(_Maps(outside, grey, white, origin, sides), centres)
+    return _Landmarks(outside, origin, centres)
 
 
 # --- anatomy --------------------------------------------------------------------------------------------------------
@@ -434,7 +442,7 @@ class _Placed:
         surface = np.zeros_like(distance)
         for wave in self.waves.astype(np.float32):
             surface += np.cos(wave[:3] @ off + wave[3])
-        roughness = np.float32(0.22 * self.radius_mm / np.sqrt(len(self.waves)))
+        roughness = np.float32(_ROUGHNESS.get(self.kind, 0.22) * self.radius_mm / np.sqrt(len(self.waves)))
         return (np.float32(self.radius_mm) - distance + roughness * surface).astype(np.float32)
 
 
@@ -489,7 +497,7 @@ def _paint(
     for lesion in placed:
         if lesion.kind in ("tumour", "displaced"):
             tissue_mm = _pushed(tissue_mm, lesion)
-    grey, white = (_sample(array, maps, tissue_mm) for array in (maps.grey, maps.white))
+    grey, white = (_sample(array, maps.origin_mm, maps.sides_mm, tissue_mm) for array in (maps.grey, maps.white))
     fluid = np.clip(1 - grey - white, 0, 1)
     flair = white + contrast.flair["grey"] * grey + contrast.flair["csf"] * fluid
     t1 = white + contrast.t1["grey"] * grey + contrast.t1["csf"] * fluid
@@ -500,7 +508,7 @@ def _paint(
             share = np.sqrt(2) * lesion.radius_mm >= _distance_mm(mm[:, near], lesion)
         else:
             depth = lesion.inside_mm((mm if lesion.kind == "tumour" else tissue_mm)[:, near])
-            share = np.clip(0.5 + depth / max(side_mm, 2.0), 0, 1) * (1 - fluid[near])
+            share = np.clip(0.5 + depth / max(side_mm, _EDGE_MM.get(lesion.kind, 2.0)), 0, 1) * (1 - fluid[near])
             _blend(flair, t1, near, share, depth, lesion, contrast, rng)
         hit = near[(share >= 0.5) & (labels[near] == 0)]
         labels[hit] = number
@@ -524,8 +532,8 @@ def _blend(
         levels = rng.uniform(*_FLAIR[lesion.kind]), rng.uniform(*_T1[lesion.kind])
     in_flair, in_t1 = (np.full_like(share, level) for level in levels)
     if lesion.kind == "tumour":
-        core = np.clip(depth / 2 - 0.3 * lesion.radius_mm, 0, 1)  # begins at six tenths of the radius below the surface
-        rim = np.clip(1 - np.abs(core - 0.5) * 2, 0, 1) * 0.1
+        core = np.clip(depth / 2 - 0.3 * lesion.radius_mm, 0, 1).astype(np.float32)  # from 0.6 radii below the surface
+        rim = np.float32(0.1) * (1 - np.abs(2 * core - 1))
         in_flair = in_flair * (1 - core) + np.float32(rng.uniform(0.75, 1.0)) * core + rim
         in_t1 = in_t1 * (1 - core) + np.float32(0.45) * core
     flair[near] = flair[near] * (1 - share) + in_flair * share
@@ -546,7 +554,7 @@ def _pushed(mm: NDArray[np.float32], lesion: _Placed) -> NDArray[np.float32]:
     d = np.maximum(_distance_mm(mm, lesion), np.float32(1e-3))
     r = np.float32(lesion.radius_mm)
     push = np.float32(farthest_mm) * np.where(d < r, d / r, (r / d) ** 2)
-    return mm - (mm - lesion.centre_mm[:, None].astype(np.float32)) * (push / d)
+    return (mm - (mm - lesion.centre_mm[:, None]) * (push / d)).astype(np.float32)
 
 
 # --- imaging --------------------------------------------------------------------------------------------------------
@@ -580,7 +588,8 @@ def _image(
 def _head_shells(template_mm: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.int8]:
     """Around the brain: 1 fluid, 2 bone, 3 scalp, 0 beyond."""
     landmarks = _landmarks()
-    distance = _sample(landmarks.maps.brain, landmarks.maps, template_mm.reshape(3, -1)).reshape(brain.shape)
+    distance = _sample(landmarks.outside_mm, landmarks.origin_mm, (2, 2, 2), template_mm.reshape(3, -1))
+    distance = distance.reshape(brain.shape)
     shell = np.digitize(distance, _SHELLS_MM).astype(np.int8) + np.int8(1)
     shell[(shell > 3) | (distance == 0)] = 0  # zero is also what lies beyond the template's grid
     shell[brain] = 1

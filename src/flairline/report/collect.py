@@ -1,4 +1,4 @@
-"""From results to pages: what `segment` found, what a benchmark measured, what lies in a folder of results."""
+"""From a folder of results to its page: what `segment` found there, what a benchmark measured."""
 
 from __future__ import annotations
 
@@ -17,35 +17,13 @@ from flairline.io.files import write_bytes, write_json
 from flairline.protocols import Protocol
 from flairline.report import build, verdicts
 from flairline.report.figures import FALSE, FOUND, MISSED, thumbnail
-from flairline.report.pages import CohortPage, CohortScan, Curve, ScanPage
+from flairline.report.pages import CohortPage, CohortScan, Curve
 from flairline.types import Mask, Space, Volume
 
 DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 CURVE_POINTS = 200
 PUBLISHED = Path(__file__).parent / "published.csv"
-
-
-def page_of(found: segment.Found, index: str | None = None) -> ScanPage:
-    """The page of what `segment` found in a scan; what it carried over from an atlas is shown where it is there."""
-    extra: dict[str, Any] = {
-        name: getattr(found, name, None) for name in ("atlas", "tissues", "lobes", "native_to_atlas")
-    }
-    return ScanPage(
-        scan=found.scan,
-        score=found.score,
-        mask=found.mask,
-        threshold=found.threshold,
-        summary=found.summary,
-        truth=found.truth,
-        index=index,
-        **extra,
-    )
-
-
-def write_scan_page(found: segment.Found, folder: Path, index: str | None = None) -> None:
-    """Write a scan's page beside its results: `segment.run` calls it as `after`."""
-    build.write_scan_page(folder, page_of(found, index))
 
 
 def write_cohort(out: Path, given: Path | None = None) -> Path:

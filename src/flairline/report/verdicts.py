@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,8 @@ def read(path: Path) -> dict[str, Verdict]:
     except (OSError, ValueError) as error:
         msg = f"Wanted verdicts saved from a report, but cannot read {path}: {error}. Save them again from the page."
         raise InputError(msg) from error
-    if (
-        not isinstance(content, dict)
-        or content.get("format") != FORMAT
-        or not isinstance(content.get("verdicts"), dict)
-    ):
+    entries = content.get("verdicts") if isinstance(content, dict) and content.get("format") == FORMAT else None
+    if not isinstance(entries, dict):
         msg = (
             f"Wanted verdicts saved from a report ({FORMAT!r}), but {path} is something else. Save them from the page."
         )
@@ -87,15 +84,10 @@ def case_name(case: Case) -> str:
     return f"{case.dataset}/{'_'.join(part for part in (case.subject, case.session) if part)}"
 
 
-def unknown(verdicts: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Names in a file of verdicts that no scan has."""
-    return sorted(set(verdicts) - set(names))
-
-
 def _verdict(path: Path, name: str, entry: Any) -> Verdict:
     given = entry if isinstance(entry, dict) else {"verdict": None}
     fields = {key: given.get(key, "") for key in ("verdict", "note", "at", "scan_id")}
     if fields["verdict"] not in VERDICTS or not all(isinstance(value, str) for value in fields.values()):
-        msg = f"{path}: the verdict on {name!r} is none of pass, fail, artefact: {entry!r}. Save them again from the page."
+        msg = f"{path}: the verdict on {name!r} is none of pass, fail, artefact: {entry!r}. Save them again."
         raise InputError(msg)
     return Verdict(**{**fields, "note": fields["note"][:MAX_NOTE]})
