@@ -67,8 +67,8 @@ class CohortScan:
 
     `href` is the relative address of the scan's own page, None where it has none; `metrics` are the figures against
     its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "") at the time `at` (ISO
-    8601, empty where nothing was said); `folder` is the scan's folder, which its verdict is kept under; `method` is named where one
-    scan has a row for each of several methods, which then share its verdict.
+    8601, empty where nothing was said); `folder` is the scan's folder, which its verdict is kept under; `method` is
+    named where one scan has a row for each of several methods, which then share its verdict.
     """
 
     summary: Mapping[str, Any]

@@ -86,7 +86,7 @@ def case_name(case: Case) -> str:
 
 def _verdict(path: Path, name: str, entry: Any) -> Verdict:
     given = entry if isinstance(entry, dict) else {"verdict": None}
-    fields = {key: given.get(key, "") for key in ("verdict", "note", "at", "scan_id")}
+    fields: dict[str, Any] = {key: given.get(key, "") for key in ("verdict", "note", "at", "scan_id")}
     if fields["verdict"] not in VERDICTS or not all(isinstance(value, str) for value in fields.values()):
         msg = f"{path}: the verdict on {name!r} is none of pass, fail, artefact: {entry!r}. Save them again."
         raise InputError(msg)
