@@ -57,7 +57,7 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
         )
         raise InputError(msg)
     return CohortPage(
-        title=out.resolve().name,
+        title=f"{'Benchmark' if rows else 'Cohort'} {out.resolve().name}",
         scans=scans,
         rows=rows,
         curves=[Curve(**curve) for curve in details.get("curves", [])],
@@ -82,9 +82,9 @@ def keep_details(
     for result in results:
         for (dataset, method), counts in result.counts.items():
             oracle = counts.oracle().threshold
-            if counts.positives:
-                curves.append(_curve(dataset, method, counts))
             maps = result.stored.get((dataset, method), [])
+            if counts.positives:
+                curves.append(_curve(dataset, method, counts) | {"usable": _usable(maps)})
             scans += [_describe(out, dataset, method, stored, protocol, oracle) for stored in maps]
     write_json(out / DETAILS, {"curves": curves, "scans": scans, "left_out": list(left_out)})
 
@@ -115,6 +115,16 @@ def _curve(dataset: str, method: str, counts: benchmark.Counts) -> dict[str, Any
         "recall": recall[changes],
         "dice": dice[changes],
     }
+
+
+def _usable(maps: Sequence[benchmark.StoredMap]) -> float | None:
+    """Where the recipe's own rule cuts: the lowest score that it marks, the median over scans; None without one."""
+    lowest = []
+    for stored in maps:
+        scan_map, _, mask = benchmark.load_map(stored.path)
+        if mask is not None and mask.any():
+            lowest.append(float(scan_map.dense(scan_map.score)[mask].min()))
+    return float(np.median(lowest)) if lowest else None
 
 
 def _describe(

@@ -12,10 +12,10 @@ TEMPLATE = """
 <p class="muted">By the scan's Dice at the oracle threshold. R is the patient's right, on the picture's left.
 Outlines: <span class="legend dots"><i class="found"></i> found <i class="missed"></i> missed <i class="false"></i> false</span></p>
 {% for group in groups %}<h3>{{ group.name }}</h3>
-{% for words, scans in group.parts %}<h4>{{ words }}</h4><ul class="cards">{% for scan in scans %}<li>
+<div class="sides">{% for words, scans in group.parts %}<div><h4>{{ words }}</h4><ul class="cards">{% for scan in scans %}<li>
 {% if scan.thumbnail %}<img src="{{ scan.thumbnail }}" alt="" loading="lazy">{% endif %}
 <span>{% if scan.href %}<a href="{{ scan.href }}">{{ scan.subject }}</a>{% else %}{{ scan.subject }}{% endif %}
-<b>{{ scan.dice | number }}</b></span></li>{% endfor %}</ul>{% endfor %}{% endfor %}
+<b>{{ scan.dice | number }}</b></span></li>{% endfor %}</ul></div>{% endfor %}</div>{% endfor %}
 """
 
 

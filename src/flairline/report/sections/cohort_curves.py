@@ -17,6 +17,10 @@ TEMPLATE = """
 {% for chart, words in charts %}<figure>{{ chart }}<figcaption>{{ words }}</figcaption></figure>{% endfor %}
 </div>
 """
+DICE_WORDS = (
+    "{}: the cohort's Dice after the component filter against the threshold. A dot marks the oracle threshold (chosen on"
+    " these very labels); a dashed upright line where the recipe's own rule, without labels, cuts the median scan."
+)
 
 
 def render(page: Page) -> Section | None:
@@ -26,13 +30,9 @@ def render(page: Page) -> Section | None:
     charts = []
     if page.curves:
         charts.append((_precision_recall(page), "Precision against recall over all voxels of a cohort."))
-        charts.append(
-            (
-                _dice(page),
-                "The cohort's Dice after the component filter against the threshold. A dot marks the oracle threshold"
-                " (chosen on these very labels), a dashed line what a user has without labels.",
-            )
-        )
+        # Scores of different methods share no scale, so each method has its own axis.
+        methods = dict.fromkeys(curve.method for curve in page.curves)
+        charts += [(_dice(page, method), DICE_WORDS.format(method)) for method in methods]
     if page.sizes:
         charts.append((_sizes(page), "Each scan's Dice at the oracle threshold against the volume of its truth."))
     return Section(30, "curves", "Against the truth", render_text(TEMPLATE, charts=charts))
@@ -47,22 +47,25 @@ def _precision_recall(page: CohortPage) -> Markup:
     return _drawn(draw, "Precision against recall")
 
 
-def _dice(page: CohortPage) -> Markup:
+def _dice(page: CohortPage, method: str) -> Markup:
     def draw(axes: Any) -> None:
-        for (color, style), curve in zip(LINES, page.curves, strict=False):
+        curves = [curve for curve in page.curves if curve.method == method]
+        for (color, style), curve in zip(LINES, curves, strict=False):
             dice = np.asarray(curve.dice, dtype=float)
-            axes.plot(curve.thresholds, dice, color=color, linestyle=style, label=curve.name)
+            axes.plot(curve.thresholds, dice, color=color, linestyle=style, label=curve.dataset)
             if np.isfinite(dice).any():
                 best = int(np.nanargmax(dice))
                 axes.plot([curve.thresholds[best]], [dice[best]], "o", color=color)
             if curve.usable is not None:
                 axes.axvline(curve.usable, color=color, linestyle=(0, (4, 3)), linewidth=1)
-        axes.set(xlabel="threshold", ylabel="Dice", ylim=(0, 1.02))
+        axes.set(xlabel=f"threshold of {method}".replace("$", ""), ylabel="Dice", ylim=(0, 1.02))
 
-    return _drawn(draw, "Dice against the threshold")
+    return _drawn(draw, f"Dice of {method} against the threshold")
 
 
 def _sizes(page: CohortPage) -> Markup:
+    from matplotlib.ticker import LogFormatter
+
     def draw(axes: Any) -> None:
         groups: dict[str, list[Any]] = {}
         for row in page.sizes:
@@ -74,6 +77,8 @@ def _sizes(page: CohortPage) -> Markup:
                 dots = axes.scatter(volumes, dice, color=color, marker=marker, s=26, label=name)
                 dots.set_urls([row.get("href") for row in known])
         axes.set(xlabel="volume of the truth (ml)", ylabel="Dice", ylim=(0, 1.02), xscale="log")
+        for axis_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_format(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
     return _drawn(draw, "Dice by the volume of the truth")
 

@@ -15,6 +15,7 @@ from flairline.report.templates import render_text
 FENCE = 3.0
 """A value further than so many interquartile ranges from the nearer quartile is an outlier (Tukey's outer fence)."""
 MIN_SCANS = 3
+METRICS = {"dice": "Dice, usable threshold", "dice_at_oracle": "Dice, oracle threshold"}
 TEMPLATE = """
 <p class="muted">An outlier lies more than {{ fence }} interquartile ranges outside the quartiles.</p>
 <div class="charts">
@@ -59,7 +60,7 @@ def _figures(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, fl
             "Regions": summary.get("n_lesions"),
             "Threshold": (summary.get("threshold") or {}).get("value"),
             "Brain volume (ml)": summary.get("brain_volume_ml"),
-            **{name: scan.metrics.get(name) for name in ("dice", "dice_at_oracle") if name in scan.metrics},
+            **{words: scan.metrics[name] for name, words in METRICS.items() if name in scan.metrics},
             **quality_figures(summary.get("qc")),
         }
         for name, value in figures.items():
@@ -87,6 +88,7 @@ def _chart(name: str, known: Sequence[tuple[CohortScan, float]]) -> dict[str, An
         dots.set_urls([scan.href for (scan, _), is_out in zip(known, out, strict=True) if is_out])
     axes.set_xlabel(name, parse_math=False)
     axes.set_ylabel("scans")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     outliers = [(s.subject, s.href, v) for (s, v), is_out in zip(known, out, strict=True) if is_out]
     low, median, high = np.quantile(values, (0.25, 0.5, 0.75))
     return {

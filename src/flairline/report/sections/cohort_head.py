@@ -37,8 +37,8 @@ def render(page: Page) -> Section | None:
     html = render_text(
         TEMPLATE,
         title=page.title,
-        total=len(page.scans),
-        flagged=sum(bool(scan.flags) for scan in page.scans),
+        total=len({scan.key for scan in page.scans}),
+        flagged=len({scan.key for scan in page.scans if scan.flags}),
         failed=sum(bool(scan.error) for scan in page.scans),
         checked=any("qc" in scan.summary for scan in page.scans),
         methods=sorted({m for s in page.scans if (m := s.method or str(s.summary.get("method") or ""))}),

@@ -16,10 +16,11 @@ TEMPLATE = """
     {% for view, key, words in views %}<button type="button" data-view="{{ view }}"
       aria-pressed="{{ 'true' if loop.first else 'false' }}" title="Key {{ key }}">{{ words }}</button>{% endfor %}
   </div>
-  <div class="stage"><canvas id="viewer-canvas" tabindex="0" role="application"
+  <div class="desk"><div class="stage"><canvas id="viewer-canvas" tabindex="0" role="application"
     aria-label="Viewer. Arrow keys and page up, page down move the cross; the keys are listed below."></canvas>
     <p class="waiting" id="viewer-message" role="status">The viewer is starting.</p></div>
-  <p class="readout" id="viewer-readout" aria-live="off">&nbsp;</p>
+  <div class="side">
+  <p class="shown" id="shown-volume" role="status"></p>
   <div class="sliders">
     <label for="slider-threshold">Threshold <output id="threshold-value"></output></label>
     <input type="range" id="slider-threshold" min="1" max="255" step="1" value="{{ code }}">
@@ -32,13 +33,14 @@ TEMPLATE = """
     <button type="button" id="threshold-reset">Mask as segmented</button>
     <button type="button" id="brain-toggle" aria-pressed="false">Brain outline</button>
     {% if truth %}<button type="button" id="truth-toggle" aria-pressed="true">Compare with the truth</button>{% endif %}
-    <span class="shown" id="shown-volume" role="status"></span>
   </div>
   {% if truth %}<ul class="legend dots"><li><i class="found"></i>found</li><li><i class="missed"></i>missed</li>
   <li><i class="false"></i>false</li></ul>{% endif %}
+  <p class="readout" id="viewer-readout" aria-live="off">&nbsp;</p>
   <p class="muted">Radiological convention: R is the patient's right, on the picture's left. {{ words }}
   A moved threshold re-draws the mask without smallest sizes or other rules; “Mask as segmented” brings back the mask
   on file.</p>
+  </div></div>
   <details class="keys"><summary>Keys</summary><p>In the viewer: <kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd>
   move in the axial plane, <kbd>Page Up</kbd> <kbd>Page Down</kbd> (or the wheel) through the slices,
   <kbd>1</kbd>–<kbd>5</kbd> change the view, <kbd>[</kbd> <kbd>]</kbd> move the threshold, <kbd>−</kbd> <kbd>+</kbd> the

@@ -67,7 +67,7 @@ class Viewer {
       backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 0.95, 0.75], crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, fontColor: [1, 1, 1, 1],
       isRadiologicalConvention: true, isOrientationTextVisible: true, isCornerOrientationText: false,
       isResizeCanvas: true, scrollRequiresFocus: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
-      multiplanarLayout: MULTIPLANAR_TYPE.GRID, multiplanarShowRender: SHOW_RENDER.ALWAYS, tileMargin: 4,
+      multiplanarLayout: MULTIPLANAR_TYPE.GRID, multiplanarShowRender: SHOW_RENDER.ALWAYS, tileMargin: 4, sagittalNoseLeft: true,
       viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "", show3Dcrosshair: true, fontSizeScaling: 0.4, fontMinPx: 12,
     });
     await this.nv.attachToCanvas(canvas);
