@@ -1,7 +1,7 @@
 """The cohort rows on real patients against figures that were obtained without flairline.
 
-They come from skimage's equalize_hist, scikit-learn and regionprops on the same files; those of
-experiments 1 and 2 also from the published code. Exact ranks on floats may move them by up to .005.
+They come from skimage's equalize_hist, scikit-learn and regionprops on the same files (the folder's README.md), those
+of experiments 1 and 2 also from the published code. Exact ranks on floats may move them by up to .005.
 """
 
 import csv

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from flairline.errors import ImageError
 from flairline.io.files import write_bytes
+from flairline.io.headers import choose_affine
 from flairline.types import Mask, Space, StoredGrid, Volume
 
 _IsalError: type[Exception] = IsalError  # type: ignore[assignment]  # isal ships an instance annotation
@@ -95,7 +96,8 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
     if np.issubdtype(image.get_data_dtype(), np.complexfloating):
         msg = f"Wanted magnitudes, but {path} has complex values. Save the magnitude image."
         raise ImageError(msg)
-    vox_to_ras = _checked_affine(path, image)
+    affine, note = choose_affine(path, image.header)
+    vox_to_ras = _checked_affine(path, affine)
     try:
         # A damaged header may promise terabytes, which must not be asked of the memory first.
         if image.dataobj.offset + math.prod(shape) * image.get_data_dtype().itemsize > len(content):
@@ -112,6 +114,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
         to_ras=to_ras,
         qform_code=int(image.header["qform_code"]),
         sform_code=int(image.header["sform_code"]),
+        note=note,
     )
     array = apply_orientation(stored_array, to_ras)  # the file's axes -> (x, y, z) in RAS+
     space = Space(tuple(array.shape), vox_to_ras @ inv_ornt_aff(to_ras, shape), "native", stored)
@@ -159,9 +162,8 @@ def _parse(path: Path, content: bytes) -> Any:
     raise ImageError(msg)
 
 
-def _checked_affine(path: Path, image: Any) -> NDArray[np.float64]:
+def _checked_affine(path: Path, affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """The affine, refused if it cannot belong to a scan of a head."""
-    affine = np.asarray(image.affine, dtype=np.float64)
     linear = affine[:3, :3]
     sides = np.linalg.norm(linear, axis=0)
     rows = "; ".join(" ".join(f"{value:.4g}" for value in row) for row in affine[:3])

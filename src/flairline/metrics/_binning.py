@@ -49,6 +49,23 @@ def bins_of(scores: FloatArray) -> NDArray[np.int32]:
     return _bins_of_bits(np.ascontiguousarray(scores, np.float32).ravel().view(np.uint32))
 
 
+@numba.njit(cache=True, nogil=True)
+def levels_of(scores: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDArray[np.int32]:
+    """How many of the ascending thresholds each score is greater than; quick where they are evenly spaced."""
+    levels = np.empty(scores.size, np.int32)
+    low, last = thresholds[0], thresholds.size
+    width = (thresholds[last - 1] - low) / (last - 1) if last > 1 else 0.0
+    for i in range(scores.size):
+        score = np.float64(scores[i])
+        level = min(max(int((score - low) / width), 0), last) if width > 0 else 0
+        while level < last and score > thresholds[level]:
+            level += 1
+        while level > 0 and score <= thresholds[level - 1]:
+            level -= 1
+        levels[i] = level
+    return levels
+
+
 def bin_starts() -> FloatArray:
     """Smallest float32 of each bin, ascending: `score >= start` takes in this bin and all above it."""
     low = np.arange(_N_LOW, dtype=np.uint32) << _OUTER_SHIFT

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.metrics._binning import bin_starts, bins_of, coarse_starts
+from flairline.metrics._binning import bin_starts, bins_of, coarse_starts, levels_of
 from flairline.metrics._growth import filtered_gains
 from flairline.types import BoolArray, FloatArray
 
@@ -318,7 +318,7 @@ class Counts:
     def _bins(self, scores: FloatArray) -> NDArray[np.int32]:
         if self.inclusive:
             return bins_of(scores)
-        return np.searchsorted(self.starts[1:], scores.astype(self.starts.dtype), side="left").astype(np.int32)
+        return levels_of(scores.astype(np.float32), self.starts[1:].astype(np.float64))
 
     def _on_coarse(self, rows: Int64Array) -> Counts:
         nothing = np.zeros((0, *rows.shape), np.int64)
