@@ -133,6 +133,8 @@ def _grow(
         place = root
         parent[root] = root
         trues[root] = truth[voxel]
+        if smallest_kept_voxels <= 1:
+            gained[0 if truth[voxel] else 1, level] += 1
         seen = np.uint32(0)
         for number in range(steps.size):
             if seen >> np.uint32(number) & np.uint32(1):
