@@ -275,7 +275,7 @@ class _Preparation:
         for name in ("flair", "t1"):
             if name in self.state and brain.space.same_grid(self.state[name].space):
                 self.state[f"{name}_brain"] = Mask(brain.array, self.state[name].space)
-                check_brain(self.state[name], self.state[f"{name}_brain"], f"the {name}")
+                check_brain(self.state[name], self.state[f"{name}_brain"], str(getattr(self.case, name)))
                 self.notes.append(f"The brain is the given file's, on the grid of the {name}.")
                 return
         raise GridError(different_grids(path, brain.space, self.case.flair, self.state["flair"].space))
@@ -287,10 +287,10 @@ class _Preparation:
             if name not in self.state or f"{name}_brain" in self.state:
                 continue
             if self.settings.brain == "none" or (self.stripped[name] and self.settings.brain == "auto"):
-                self.state[f"{name}_brain"] = brain_from_background(self.state[name], f"the {name}")
+                self.state[f"{name}_brain"] = brain_from_background(self.state[name], str(getattr(self.case, name)))
                 self.notes.append(f"The {name} is skull-stripped: its brain is what differs from the background.")
             elif self.stripped[name] and given:
-                self.state[f"{name}_brain"] = brain_from_background(self.state[name], f"the {name}")
+                self.state[f"{name}_brain"] = brain_from_background(self.state[name], str(getattr(self.case, name)))
 
     def _extractor(self) -> str:
         named = self.settings.brain
