@@ -109,8 +109,8 @@ def segment_case(case: Case, out: Path, settings: Settings, after: After | None 
     folder = out / case.subject
     if (folder / SUMMARY).exists() and not settings.overwrite:
         return Done(folder, read_summary(folder / SUMMARY), kept=True)
-    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
     found = find(case, settings)
+    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
     write_volume(folder / "score.nii.gz", found.score)
     write_mask(folder / "mask.nii.gz", found.mask)
     write_mask(folder / "brain.nii.gz", found.scan.brain)
