@@ -227,6 +227,8 @@ def run(
         values: list[tuple[Case, dict[str, float]]] = []
         for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
             progress(f"{maps.name}, {protocol.name}: measuring {dataset}", done, len(scans))
+            if measured.result is None:
+                result.failures.append((_name(measured.item.case), measured.error or ""))
             values.append((measured.item.case, measured.result or {}))
         values.sort(key=lambda value: places[_name(value[0])])
         result.rows += _rows(dataset, maps.name, protocol, counts, values, seed)
@@ -281,15 +283,25 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     path = work / f"{key[:32]}.npz"
-    if not path.exists():
+    stored = _stored_spacing_mm(path)
+    if stored is None:
         labelled, score, mask = maps.make(case, protocol)
         scan_map = protocol.scan_map(score, labelled)
         truth = protocol.cut(protocol.truth(labelled))
-        spacing_mm = labelled.scan.spacing_mm
-        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), spacing_mm)
-    with np.load(path, allow_pickle=False) as arrays:
-        x, y, z = arrays["spacing_mm"].tolist()
-    return StoredMap(case, path, (x, y, z), case.truth is not None)
+        stored = labelled.scan.spacing_mm
+        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), stored)
+    return StoredMap(case, path, stored, case.truth is not None)
+
+
+def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
+    """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            x, y, z = arrays["spacing_mm"].tolist()
+            arrays["score"]  # reading checks its sum
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return x, y, z
 
 
 def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | None, spacing_mm: Any) -> None:
