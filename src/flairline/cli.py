@@ -29,7 +29,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SOME_FAILED, NOTHING_DONE = 1, 2
+SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's; recent versions of typer bring a copy of their own
 
 CasesOption = Annotated[
     Path | None, typer.Option("--cases", help="Table of cases (CSV): dataset,subject,flair,t1,t2,brain,truth.")
@@ -52,13 +54,23 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap i
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        if code == STOPPED:
+            _say("flairline: stopped. Run the same command again to go on.")
+        sys.exit(code)
     except FlairlineError as error:
         _say(f"flairline: {error}")
         sys.exit(NOTHING_DONE)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "flairline"
+        message = error.format_message().rstrip(".")
+        if message:  # it has none where the help was printed already
+            _say(f"flairline: {message}. See {command} --help.")
+        sys.exit(NOTHING_DONE)
     except KeyboardInterrupt:
         _say("flairline: stopped. Run the same command again to go on.")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`flairline methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,6 +135,10 @@ def segment(
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
+    for name, given in (("t1", t1), ("t2", t2), ("brain", brain_file)):
+        if cases is not None and given is not None:
+            msg = f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
+            raise InputError(msg)
     scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
@@ -315,13 +331,16 @@ def _judge(
             judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
         ]
     rows = [row for result in results for row in result.rows]
+    failures = {scan: reason for result in results for scan, reason in result.failures}
+    if failures and not rows:  # results of an earlier run, if there are any, stay as they are
+        _say_failures(failures)
+        raise typer.Exit(NOTHING_DONE)
     parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
     judging.write_rows(out / "rows.csv", rows)
     judging.write_manifest(out / "manifest.json", cases, {**parameters, "left_out": left_out}, results)
     collect.keep_details(out, results, chosen, left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
-    failures = {scan: reason for result in results for scan, reason in result.failures}
     if as_json:
         plain = {"rows": [_plain_row(row) for row in rows], "failures": failures, "left_out": left_out}
         typer.echo(json.dumps(plain, indent=2))
@@ -445,10 +464,10 @@ def _say(line: str) -> None:
 
 
 def _say_failures(failures: dict[str, str]) -> None:
-    if failures:
+    if len(failures) > 1:
         _say(f"flairline: {len(failures)} failed:")
     for scan, reason in failures.items():
-        _say(f"  {scan}: {reason}")
+        _say(f"{'flairline: ' if len(failures) == 1 else '  '}{scan}: {reason}")
 
 
 def _leave(failed: int, total: int) -> None:
