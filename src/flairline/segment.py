@@ -134,6 +134,7 @@ def find(case: Case, settings: Settings) -> Found:
         **_what_ran(recipe, rule, threshold),
         **measure(mask, scan.brain),
         "subject": case.subject,
+        **({"site": case.site} if case.site else {}),
         "voxel_mm": scan.spacing_mm,
         "space": scan.space.name,
         "inputs": {

@@ -7,6 +7,7 @@ qform and sform set. The same array gives the same bytes: no time stamp goes int
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,12 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Space]:
-    image = _parse(path, _content(path))
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1 and len(shape) == 4:
-        shape = shape[:-1]
+    content = _content(path)
+    image = _parse(path, content)
+    shape = image.shape[:3] if len(image.shape) == 4 and image.shape[3] == 1 else image.shape
     if len(shape) != 3:
         raise ImageError(_wrong_dimensions(path, image.shape))
-    if min(shape) < 1 or int(np.prod(shape)) == 1:
+    if min(shape) < 1 or math.prod(shape) == 1:
         msg = f"Wanted a volume, but {path} has the shape {_by(image.shape)}, a single voxel or none."
         raise ImageError(msg)
     if image.get_data_dtype().fields is not None:
@@ -99,6 +99,9 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
     affine, note = choose_affine(path, image.header)
     vox_to_ras = _checked_affine(path, affine)
     try:
+        # A damaged header may promise terabytes, which must not be asked of the memory first.
+        if image.dataobj.offset + math.prod(shape) * image.get_data_dtype().itemsize > len(content):
+            raise EOFError
         stored_array = np.asanyarray(image.dataobj).reshape(shape)
     except (OSError, ValueError, EOFError, OverflowError) as error:
         msg = f"{path} is cut off or damaged: its header promises {_by(image.shape)} voxels that are not there."

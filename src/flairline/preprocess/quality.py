@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.preprocess.brain import background_value
 from flairline.preprocess.register import PointMap, carry_mask, carry_volume
 from flairline.types import Mask, Space, Volume
 
@@ -187,7 +188,7 @@ def edge_share(brain: Mask) -> float:
 
 
 def noise(image: Volume, brain: Mask) -> float:
-    """Standard deviation of the noise over the median of the brain, from second differences within slices.
+    """Standard deviation of the noise over the brain's median above the background, from second differences in slices.
 
     Immerkaer 1996: the difference of two Laplacians is blind to edges and slopes; the median of its size is robust
     against what is left of them. NaN where the brain has no slice to look at. Slices lie along the thickest axis.
@@ -198,7 +199,9 @@ def noise(image: Volume, brain: Mask) -> float:
     inside = ndimage.binary_erosion(inside, np.ones((3, 3, 1)))
     kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[:, :, None]
     residual = np.abs(ndimage.convolve(array.astype(np.float64), kernel, mode="nearest")[inside])
-    median = float(np.median(image.array[brain.array])) if brain.array.any() else 0.0
+    # A z-scored scan has its background far below zero and its median near it.
+    background = np.nan_to_num(background_value(image.array))
+    median = float(np.median(image.array[brain.array]) - background) if brain.array.any() else 0.0
     if residual.size == 0 or median <= 0:
         return float("nan")
     return float(np.median(residual) / 0.6745 / 6.0 / median)
