@@ -303,7 +303,8 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
         explicit=np.packbits(explicit),
         brain=np.packbits(scan_map.brain),
         truth=np.packbits(truth),
-        rest=np.array([scan_map.rest_true, scan_map.rest_false]),
+        n_rest=np.array(scan_map.n_rest),
+        rest_true_places=scan_map.rest_true_places,
         spacing_mm=np.array(spacing_mm),
         mask=np.packbits(mask) if mask is not None else np.zeros(0, np.uint8),
     )
@@ -322,8 +323,8 @@ def load_map(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     truth, explicit = (_unpacked(stored[name], (x, y, z)) for name in ("truth", "explicit"))
     places = np.flatnonzero(explicit)
     brain = np.unpackbits(stored["brain"], count=places.size).astype(np.bool_)
-    rest_true, rest_false = stored["rest"].tolist()
-    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, rest_true, rest_false)
+    rest = int(stored["n_rest"]), stored["rest_true_places"]
+    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, *rest)
     return scan_map, truth, _unpacked(stored["mask"], (x, y, z)) if stored["mask"].size else None
 
 

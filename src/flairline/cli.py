@@ -39,6 +39,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable
 ProtocolOption = Annotated[
     str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published) or sound.")
 ]
+StripOption = Annotated[str, typer.Option("--strip-on", help="Take the brain from the t1 or from the flair.")]
+RegistrationOption = Annotated[str, typer.Option("--registration", help="greedy, or dipy (the paper's engine).")]
+AtlasOption = Annotated[str, typer.Option("--atlas", help="mni, sri24, or a skull-stripped T1 as a file.")]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser at the end.")]
 VerdictsOption = Annotated[
     Path | None, typer.Option("--verdicts", help="Verdicts saved from a page; what failed is left out.")
@@ -73,16 +76,31 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def segment(
-    flairs: Annotated[list[Path] | None, typer.Argument(metavar="FLAIR...", help="Skull-stripped FLAIR scans.")] = None,
+    flairs: Annotated[
+        list[Path] | None, typer.Argument(metavar="FLAIR...", help="FLAIR scans, raw or skull-stripped; DICOM folders.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("flairline-out"),
     cases: CasesOption = None,
-    t1: Annotated[Path | None, typer.Option("--t1", help="T1 of the one FLAIR, on its grid.")] = None,
+    t1: Annotated[Path | None, typer.Option("--t1", help="T1 of the one FLAIR, on any grid.")] = None,
     t2: Annotated[Path | None, typer.Option("--t2", help="T2 of the one FLAIR, on its grid.")] = None,
-    brain: Annotated[Path | None, typer.Option("--brain", help="Brain mask of the one FLAIR.")] = None,
+    brain: Annotated[
+        str, typer.Option("--brain", help="auto, deepbet, robex, hdbet, none (it is stripped), or a mask file.")
+    ] = "auto",
     method: Annotated[str, typer.Option("--method", help="A method or recipe (flairline methods).")] = "default",
     threshold: Annotated[
         str | None, typer.Option("--threshold", help="0.95: a score; q0.98: a quantile of the brain.")
     ] = None,
+    strip_on: StripOption = "t1",
+    registration: RegistrationOption = "greedy",
+    atlas: AtlasOption = "mni",
+    space: Annotated[str, typer.Option("--space", help="Write results in native space, atlas space, or both.")] = (
+        "native"
+    ),
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
+    ] = None,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
     open_page: OpenOption = False,
@@ -97,14 +115,18 @@ def segment(
 
     from flairline import segment as segmenting
     from flairline.postprocess.threshold import parse_threshold
+    from flairline.preprocess.pipeline import checked_space, preprocess_settings
     from flairline.report import build, collect, found
 
     if bool(flairs) == (cases is not None):
         msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
         raise InputError(msg)
-    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain, t2)
+    prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
+    brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
+    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
     rule = parse_threshold(threshold) if threshold is not None else None
-    settings = segmenting.Settings(method, rule, overwrite)
+    kept = (work or out / "work") if cache else None
+    settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
     outcomes = []
     write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
     with _progress() as progress:
@@ -372,6 +394,9 @@ def _print_segmented(outcomes: list[Any], as_json: bool) -> None:
     if lines:
         columns = ["subject", "volume ml", "lesions", "threshold", "status", "folder"]
         _print_table(f"Segmented with {done[0].summary['recipe']}", columns, lines)
+    for one in done:
+        for flag in (one.summary.get("qc") or {}).get("flags", []):
+            _say(f"flairline: LOOK AT {one.summary['subject']}: {flag['figure']} {flag['reason']}.")
     for note in sorted({one.summary["note"] for one in done if one.summary.get("note")}):
         typer.echo(f"Mind: the volume is {note}.")
     if done:
