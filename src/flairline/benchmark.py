@@ -296,7 +296,7 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
 def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
     """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             x, y, z = arrays["spacing_mm"].tolist()
             arrays["score"]  # reading checks its sum
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -326,7 +326,7 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
 def load_map(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     """A stored map, its truth (x, y, z), and its mask (x, y, z) if the recipe makes one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         msg = f"The intermediate map {path} is damaged. Delete it and run again."
