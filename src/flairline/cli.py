@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -100,6 +101,15 @@ def segment(
     work: Annotated[
         Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
     ] = None,
+    flair_series: Annotated[
+        int | None, typer.Option("--flair-series", help="Number of the FLAIR series in a DICOM folder.")
+    ] = None,
+    t1_series: Annotated[
+        int | None, typer.Option("--t1-series", help="Number of the T1 series in a DICOM folder.")
+    ] = None,
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
+    ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
@@ -123,14 +133,22 @@ def segment(
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
-    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
     settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
-    outcomes = []
-    write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
-    with _progress() as progress:
-        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=write_page if report else None):
+    outcomes: list[Any] = []
+    with _progress() as progress, TemporaryDirectory() as scratch:
+        scans, studies = _table(cases) if cases is not None else [], {}
+        for one in flairs or []:
+            if one.is_dir():
+                case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
+                scans, studies[study.name] = [*scans, case], study
+                _say(f"{study.name}: {' '.join(study.reasons)}")
+        files = [one for one in flairs or [] if not one.is_dir()]
+        scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
+        write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
+        after = segmenting.DicomAfter(studies if dicom_seg else {}, write_page if report else None)
+        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=after):
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), len(scans))
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
