@@ -368,7 +368,7 @@ class _Preparation:
             reads += ["t1", "t1_brain", "flair_to_t1"] + ["flair_brain"] * independent_brains
         if self.atlas is not None:
             reads += ["atlas", "atlas_brain", "atlas_to_t1" if "t1" in self.state else "atlas_to_flair"]
-        return Step("figures", 1, tuple(reads), ("figures",), _figures)
+        return Step("figures", 2, tuple(reads), ("figures",), _figures)
 
     def _do(self, step: Step) -> None:
         """Run a step, or take its results from where an earlier run kept them."""
@@ -394,6 +394,7 @@ class _Preparation:
         state = self.state
         flair = state.get("corrected", state["flair"])
         self._check_pair()
+        self._check_head()
         check_brain(flair, state["brain"], str(self.case.flair))
         t1 = state.get("t1")
         t1_native = None if t1 is None else carry_volume(t1, flair.space, state["flair_to_t1"])
@@ -424,6 +425,19 @@ class _Preparation:
                 f"The brains of the T1 {self.case.t1} and the FLAIR {self.case.flair} overlap by a Dice of"
                 f" {overlap:.3f} after registration; one head gives at least {quality.MIN_T1_FLAIR_OVERLAP}. Check that"
                 " both are whole heads of one person, or leave the T1 out."
+            )
+            raise BrainError(msg)
+
+    def _check_head(self) -> None:
+        """Refuse what an extractor took for a brain but what no brain looks like; a given brain is believed."""
+        figures = self.state["figures"]
+        overlap, stretch = figures.get("atlas_overlap", 1.0), figures.get("atlas_stretch", 1.0)
+        extracted = any(step.startswith("brain-") for step in self.seconds)
+        if extracted and overlap < quality.MIN_ATLAS_OVERLAP and stretch > quality.MAX_ATLAS_STRETCH:
+            msg = (
+                f"What was taken for the brain of {self.case.t1 or self.case.flair} looks like none: on the atlas"
+                f" it overlaps by a Dice of {overlap:.2f} and is stretched {stretch:.1f} times more one way"
+                " than another. Check that the file shows a head, or give the brain as a file (--brain)."
             )
             raise BrainError(msg)
 
