@@ -167,6 +167,15 @@ def benchmark(
     cases: CasesOption = None,
     method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
     protocol: ProtocolOption = "sound",
+    brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
+    registration: RegistrationOption = "greedy",
+    atlas: Annotated[
+        str | None, typer.Option("--atlas", help="Register to sri24, mni or a file where the protocol needs an atlas.")
+    ] = None,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
+    ] = None,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -182,8 +191,12 @@ def benchmark(
     """
     from flairline import benchmark as judging
     from flairline import recipes
+    from flairline.preprocess.pipeline import preprocess_settings
 
-    maps = [judging.RecipeMaps(recipes.load(name)) for name in method or ["default"]]
+    default = (brain, registration, atlas, bias) == ("auto", "greedy", None, False)
+    prepare = None if default else preprocess_settings(brain, "t1", registration, atlas or "sri24", bias)
+    kept = work or out / "work" / "preprocess"
+    maps = [judging.RecipeMaps(recipes.load(name), prepare, kept) for name in method or ["default"]]
     if cases is None:
         msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
         raise InputError(msg)
