@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, 
 from flairline.io.nifti import read_mask, read_volume
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
-from flairline.protocols import Protocol
+from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare
+from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
 from flairline.recipes import Recipe
 from flairline.types import BoolArray, Case, Mask, Scan, Volume
@@ -97,6 +98,10 @@ class RecipeMaps:
     """Maps that a recipe makes: score, and the mask at the recipe's own label-free threshold if it has one."""
 
     recipe: Recipe
+    preprocess: PreprocessSettings | None = None
+    """How scans are prepared; None prepares raw scans only, by the defaults."""
+    work: Path | None = None
+    """Folder that the steps of preprocessing keep results in."""
 
     @property
     def name(self) -> str:
@@ -110,16 +115,31 @@ class RecipeMaps:
     def describe(self) -> dict[str, Any]:
         """Everything else that the map depends on."""
         configured = self.recipe.configured()
-        return {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        prepared = None if self.preprocess is None else dataclasses.asdict(self.preprocess)
+        what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        return {**what, "preprocess": prepared}
 
     def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, NDArray[np.float32], BoolArray | None]:
         """Scan as the protocol wants it, score and mask (x, y, z)."""
-        labelled = protocol.prepare(assemble(case))
+        labelled = protocol.prepare(self._labelled(case, protocol))
         score = _scorer(self.recipe)(labelled.scan)
         if self.recipe.threshold is None:
             return labelled, score.array, None
         mask, _ = self.recipe.mask(score, labelled.scan.brain, self.recipe.threshold)
         return labelled, score.array, mask.array
+
+    def _labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
+        """The case as it is, or, if it is raw or has to be brought to an atlas, prepared."""
+        raw = is_raw(case)
+        if not raw:
+            labelled = assemble(case)
+            if self.preprocess is None or not protocol.needs_sri24 or on_sri24_grid(labelled.scan.space):
+                return labelled
+        settings = self.preprocess or PreprocessSettings(atlas="sri24" if protocol.needs_sri24 else "mni")
+        to_atlas: Literal["always", "raw"] = "always" if protocol.needs_sri24 else "raw"
+        settings = dataclasses.replace(settings, strip_on=protocol.strip_on, to_atlas=to_atlas)
+        truth = None if case.truth is None else read_mask(case.truth)
+        return prepare(case, settings, self.work).labelled(truth, on_atlas=protocol.needs_sri24)
 
 
 @dataclass(frozen=True)
