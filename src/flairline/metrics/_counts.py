@@ -130,6 +130,8 @@ class Counts:
     grid
         Counts at a protocol's own thresholds, where it has them; the oracle threshold is then one of these and is
         chosen before the filter.
+    chosen_before_filter
+        Overrules that: whether the oracle threshold is the best one before the filter or after it.
     """
 
     starts: NDArray[np.floating]
@@ -144,6 +146,7 @@ class Counts:
     n_scans: int = 0
     seed: int = 0
     grid: Counts | None = None
+    chosen_before_filter: bool | None = None
 
     @classmethod
     def empty(cls, seed: int = 0) -> Counts:
@@ -234,7 +237,8 @@ class Counts:
             return OraclePoint(float("nan"), float("nan"), float("nan"))
         thresholds, before, after = (self.grid or self).dice_curves()
         tried = np.isfinite(thresholds)
-        best = int(np.where(tried, before if self.grid else after, -1.0).argmax())
+        by_before = bool(self.grid) if self.chosen_before_filter is None else self.chosen_before_filter
+        best = int(np.where(tried, before if by_before else after, -1.0).argmax())
         best_before = float(before[tried].max())
         return OraclePoint(float(thresholds[best]), best_before, float(after[best]))
 
@@ -282,7 +286,8 @@ class Counts:
 
     def _on_coarse(self, gained: Int64Array, outside: Int64Array) -> Counts:
         nothing = np.zeros((0, 4, self.coarse.size), np.int64)
-        return Counts(self.starts[self.coarse], gained, self.coarse, nothing, self.inclusive, outside, grid=self.grid)
+        on_coarse = Counts(self.starts[self.coarse], gained, self.coarse, nothing, self.inclusive, outside)
+        return replace(on_coarse, grid=self.grid, chosen_before_filter=self.chosen_before_filter)
 
 
 def poisson_weights(patient: str, seed: int) -> Int64Array:
