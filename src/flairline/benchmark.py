@@ -80,17 +80,17 @@ class Result:
     ----------
     counts
         Of each data set and method.
+    stored
+        The maps of each data set and method, as long as their folder is kept.
     failures
         Scan and reason.
-    stored
-        The maps of each data set, as long as the folder `work` is there.
     """
 
     protocol: Protocol | None = None
     method: str = ""
-    stored: dict[str, list[StoredMap]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     counts: dict[tuple[str, str], Counts] = field(default_factory=dict)
+    stored: dict[tuple[str, str], list[StoredMap]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     without_truth: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -232,7 +232,7 @@ def run(
     """
     started, places = time.perf_counter(), {_name(case): place for place, case in enumerate(cases)}
     result = count(cases, maps, protocol, work, jobs=jobs, seed=seed, progress=progress)
-    for dataset, scans in result.stored.items():
+    for (dataset, _), scans in result.stored.items():
         counts = result.counts[dataset, maps.name]
         measure = partial(_measure, protocol=protocol, threshold=counts.oracle().threshold)
         values: list[tuple[Case, dict[str, float]]] = []
@@ -265,8 +265,8 @@ def count(
         if outcome.result is None:
             result.failures.append((_name(outcome.item), outcome.error or ""))
         else:
-            result.stored.setdefault(outcome.item.dataset, []).append(outcome.result)
-    for dataset, scans in result.stored.items():
+            result.stored.setdefault((outcome.item.dataset, maps.name), []).append(outcome.result)
+    for (dataset, _), scans in result.stored.items():
         scans.sort(key=lambda scan: places[_name(scan.case)])
         result.without_truth += [_name(scan.case) for scan in scans if not scan.has_truth]
         result.counts[dataset, maps.name] = _count(scans, protocol, seed)
@@ -353,7 +353,8 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
         explicit=np.packbits(explicit),
         brain=np.packbits(scan_map.brain),
         truth=np.packbits(truth),
-        rest=np.array([scan_map.rest_true, scan_map.rest_false]),
+        n_rest=np.array(scan_map.n_rest),
+        rest_true_places=scan_map.rest_true_places,
         spacing_mm=np.array(spacing_mm),
         mask=np.packbits(mask) if mask is not None else np.zeros(0, np.uint8),
     )
@@ -372,8 +373,8 @@ def load_map(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     truth, explicit = (_unpacked(stored[name], (x, y, z)) for name in ("truth", "explicit"))
     places = np.flatnonzero(explicit)
     brain = np.unpackbits(stored["brain"], count=places.size).astype(np.bool_)
-    rest_true, rest_false = stored["rest"].tolist()
-    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, rest_true, rest_false)
+    rest = int(stored["n_rest"]), stored["rest_true_places"]
+    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, *rest)
     return scan_map, truth, _unpacked(stored["mask"], (x, y, z)) if stored["mask"].size else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchm
     maps = benchmark.RecipeMaps(recipe)
     result = benchmark.run(cases, maps, protocol, out / "benchmark" / "work", seed=seed, progress=progress)
     benchmark.write_rows(out / "benchmark" / "rows.csv", result.rows)
+    shutil.rmtree(out / "benchmark" / "work")
     pictures = []
     for case, one in zip(cases, done, strict=True):
         pictures.append(_draw(out / f"{case.subject}.png", case, one.folder))

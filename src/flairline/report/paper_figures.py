@@ -86,7 +86,7 @@ def choose_samples(result: Result, protocol: Protocol, maps: RecipeMaps | FileMa
     The slice is the one with most truth.
     """
     atlas, cache = (maps.atlas, maps.cache) if isinstance(maps, RecipeMaps) else (None, None)
-    for dataset, stored in result.stored.items():
+    for (dataset, _), stored in result.stored.items():
         threshold = result.counts[dataset, result.method].oracle().threshold
         if np.isnan(threshold):
             continue
@@ -111,7 +111,7 @@ def dice_by_size(result: Result, dataset: str, protocol: Protocol) -> tuple[NDAr
     n_classes = len(SIZES_ML) - 1
     true, false, drawn, lesions = (np.zeros(n_classes, np.int64) for _ in range(4))
     threshold = result.counts[dataset, result.method].oracle().threshold
-    for one in result.stored[dataset]:
+    for one in result.stored[dataset, result.method]:
         if not one.has_truth or np.isnan(threshold):
             continue
         truth, mask = load_map(one.path)[1], _mask_of(one, protocol, threshold)
@@ -162,7 +162,11 @@ def draw_precision_recall(results: Sequence[Result]) -> Figure:
     datasets = list(dict.fromkeys(dataset for result in results for dataset, _ in result.counts))
     figure, axes = _panels(len(datasets))
     for axis, dataset in zip(axes, datasets, strict=True):
-        shown = [(result, result.counts[dataset, result.method]) for result in results if dataset in result.stored]
+        shown = [
+            (result, result.counts[dataset, result.method])
+            for result in results
+            if (dataset, result.method) in result.stored
+        ]
         for (result, counts), colour, dashes in zip(shown, _cycle(COLOURS), _cycle(DASHES), strict=False):
             if counts.positives:
                 precision, recall = precision_recall(counts)
@@ -175,7 +179,7 @@ def draw_precision_recall(results: Sequence[Result]) -> Figure:
 def draw_dice_by_threshold(result: Result) -> Figure:
     """Dice of the cohort against the threshold, before and after the component filter."""
     figure, axes = _panels(len(result.stored))
-    for axis, dataset in zip(axes, result.stored, strict=True):
+    for axis, (dataset, _) in zip(axes, result.stored, strict=True):
         counts = result.counts[dataset, result.method]
         axis.set(title=paper_name(dataset), xlabel=f"threshold on {result.method}", ylabel="Dice", ylim=(0, 1))
         if not counts.positives:
@@ -196,7 +200,7 @@ def draw_dice_by_size(result: Result, protocol: Protocol) -> Figure:
     figure, axes = _panels(len(result.stored))
     names = [f"{low:g} to {high:g}" for low, high in pairwise(SIZES_ML[:-1])]
     names.append(f"{SIZES_ML[-2]:g} and more")
-    for axis, dataset in zip(axes, result.stored, strict=True):
+    for axis, (dataset, _) in zip(axes, result.stored, strict=True):
         dice, lesions = dice_by_size(result, dataset, protocol)
         axis.bar(range(len(dice)), np.nan_to_num(dice), color=COLOURS[0], edgecolor="black", linewidth=0.6)
         for place, (value, count) in enumerate(zip(dice, lesions, strict=True)):
