@@ -9,7 +9,9 @@ from typing import Any
 
 from flairline import ablation, benchmark, tables
 from flairline.benchmark import FileMaps, Progress, RecipeMaps, Result
-from flairline.protocols import Protocol
+from flairline.errors import GridError
+from flairline.preprocess.atlas import load_atlas
+from flairline.protocols import Protocol, on_sri24_grid
 from flairline.types import Case
 
 
@@ -48,8 +50,11 @@ def run(
     ------
     OutputError
         OUT cannot be written to.
+    InputError
+        The atlas cannot be had, or is not on the grid that a protocol wants.
     """
     out, done = settings.out, Done()
+    _check_atlas(maps, protocols)
     for protocol in protocols:
         for one in maps:
             work, jobs, seed = out / "work", settings.jobs, settings.seed
@@ -70,6 +75,21 @@ def run(
     if settings.ablate:
         _write_ablation(cases, maps, protocols, settings, progress, done)
     return done
+
+
+def _check_atlas(maps: Sequence[RecipeMaps | FileMaps], protocols: Sequence[Protocol]) -> None:
+    """An atlas on another grid than a protocol wants would fail every scan: say so before the first."""
+    maps_to_atlas = next((one for one in maps if isinstance(one, RecipeMaps) and one.atlas), None)
+    wanting = next((protocol for protocol in protocols if protocol.needs_sri24), None)
+    if maps_to_atlas is None or maps_to_atlas.atlas is None or wanting is None:
+        return
+    space = load_atlas(maps_to_atlas.atlas, maps_to_atlas.cache).space
+    if not on_sri24_grid(space):
+        msg = (
+            f"The protocol {wanting.name} counts slices on the SRI24 grid (240x240x155 voxels of 1 mm), but the atlas"
+            f" {maps_to_atlas.atlas} has {space.describe()}. Give --atlas sri24, or SRI24's T1 as a file."
+        )
+        raise GridError(msg)
 
 
 def _write_tables(

@@ -20,6 +20,7 @@ from flairline import engine, registry
 from flairline.benchmark import COHORT, Progress, Result, Row, on_protocol_grid
 from flairline.io.files import write_text
 from flairline.postprocess.components import label_components
+from flairline.preprocess.brain import default_extractor
 from flairline.protocols import Protocol, on_sri24_grid
 from flairline.types import Case
 
@@ -316,7 +317,9 @@ def _differences(dataset: str, cases: Sequence[Case], atlas: str | None) -> str:
     strangers = there - set(release) if release else set()
     parts += [f"{len(strangers)} scans of another release"] if strangers else []
     parts += ["brain masks as distributed, not ROBEX"] if any(case.brain for case in mine) else []
-    parts += ["registration by greedy, not dipy"] if atlas else []
+    if atlas:
+        parts.append("registration (where a scan is not on the atlas's grid) by greedy, not dipy")
+        parts += [] if any(case.brain for case in mine) else [f"brains by {default_extractor()} where there is a skull"]
     parts.append("exact ranks of the intensities as stored, not of truncated integers")
     return "; ".join(parts)
 

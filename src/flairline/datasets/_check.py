@@ -107,8 +107,10 @@ def look_at(dataset: FolderDataset, subject: Subject) -> Looked:
         except ImageError as error:
             findings.append(Finding("unreadable", subject.name, str(path), str(error)))
     findings += [finding for role, image in images.items() for finding in _odd(dataset, subject, role, image, images)]
+    decisive = [str(subject.files.get(role)) for role in ("truth", "brain")]
     readable = all(role in images for role in dataset.required) and not any(
-        finding.kind == "odd" and finding.what.startswith(("grid", "labels")) for finding in findings
+        finding.kind == "odd" and finding.file in decisive and finding.what.startswith(("grid", "labels"))
+        for finding in findings
     )
     content = hashlib.sha256(images["flair"].array.tobytes()).hexdigest() if "flair" in images else ""
     return Looked(subject.name, tuple(findings), content, readable)
