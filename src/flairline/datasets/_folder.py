@@ -166,9 +166,6 @@ class FolderDataset:
                 return f"{start} {folder} is a level too deep: give {above}."
             there = f"{len(found.subjects)} scans are there without {' and '.join(lacking)}"
             return f"{start} {there}: it looks half unpacked. Unpack the archive again."
-        above = self._level_above(folder)
-        if above is not None:
-            return f"{start} {folder} is not the right level: give {above}."
         return f"{start} Check the path, or see how to get it: flairline datasets fetch {self.name}."
 
     def _folder(self) -> Path:
@@ -180,11 +177,12 @@ class FolderDataset:
         return folder
 
     def _level_above(self, folder: Path) -> Path | None:
-        """The nearest folder above, within reach, under which there are whole scans."""
+        """The nearest folder above, within reach, that makes scans whole of which a part lies in `folder`."""
         for above in list(folder.parents)[:MAX_UP]:
             if len(above.parts) <= 2:  # never search / or a whole home
                 return None
-            if self._find_under(above, MAX_UP + 1).complete(self.required):
+            whole = self._find_under(above, MAX_UP + 1).complete(self.required)
+            if any(folder in path.parents for one in whole for path in one.files.values()):
                 return above
         return None
 
