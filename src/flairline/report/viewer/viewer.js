@@ -141,7 +141,7 @@ class Viewer {
 
   view(name) {
     this.nv.setSliceType(VIEWS[name]);
-    this.box.dataset.view = name;
+    this.box.dataset.current = name;
     for (const button of document.querySelectorAll("[data-view]")) {
       button.setAttribute("aria-pressed", String(button.dataset.view === name));
     }
