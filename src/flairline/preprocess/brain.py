@@ -8,11 +8,12 @@ import platform
 import sys
 from typing import Literal, get_args
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import BrainError, MissingExtraError, UnknownNameError
-from flairline.types import Mask, Volume
+from flairline.types import BoolArray, Mask, Volume
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ def brain_from_background(volume: Volume, name: str = "the scan") -> Mask:
             " Give the brain as a file (--brain brain.nii.gz)."
         )
         raise BrainError(msg)
-    brain = ~np.isnan(array) & (array != value)
+    missing = np.isnan(array)
+    brain = ~missing & (array != value)
+    if missing.any() and not np.isnan(value):
+        brain |= missing & ~_reached_from_border(missing | (array == value))  # NaN inside the brain is refused below
     check_brain(volume, Mask(brain, volume.space), name)
     return Mask(brain, volume.space)
 
@@ -211,6 +215,19 @@ def _hdbet(head: Volume, name: str) -> NDArray[np.bool_]:
         torch.set_num_threads(threads)
     log.debug("hd-bet on %s:\n%s", name, said.getvalue())
     return np.ascontiguousarray((found > 0)[:, ::-1].transpose(2, 1, 0))
+
+
+def without_background_nan(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Zero for every NaN that is joined to the border, so that interpolation does not carry it into the brain."""
+    missing = np.isnan(array)
+    return np.where(_reached_from_border(missing), np.float32(0), array) if missing.any() else array
+
+
+def _reached_from_border(background: BoolArray) -> BoolArray:
+    """Voxels of `background` that are joined to the volume's border by faces."""
+    labels = cc3d.connected_components(background, connectivity=6)
+    at_border = np.unique(np.concatenate([labels[side].ravel() for side in _faces()]))
+    return background & np.isin(labels, at_border)
 
 
 def _faces() -> list[tuple]:
