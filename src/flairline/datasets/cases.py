@@ -49,7 +49,11 @@ class Dataset:
             seen[key] = line
         return cases
 
-    def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    def columns(self) -> list[str]:
+        """The header of the table. Raises `TableError` if it cannot be read."""
+        return self._reader().fieldnames  # type: ignore[return-value]
+
+    def _reader(self) -> csv.DictReader:
         try:
             text = self.path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
@@ -57,8 +61,12 @@ class Dataset:
             msg = f"Cannot read the table of cases {self.path}: {reason}. Give a CSV file."
             raise TableError(msg) from error
         reader = csv.DictReader(text.splitlines(), restval="")
-        header = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = header
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        return reader
+
+    def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+        reader = self._reader()
+        header = list(reader.fieldnames or [])
         missing = [column for column in required if column not in header]
         if missing:
             msg = (
@@ -81,9 +89,9 @@ class Dataset:
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
-        texts = {column: row.get(column, "") for column in TEXT_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
-        return Case(**texts, **paths, extra=extra)
+        session, site = row.get("session", ""), row.get("site", "")
+        return Case(row["dataset"], row["subject"], **paths, session=session, site=site, extra=extra)
 
     def _path(self, line: int, column: str, value: str) -> Path | None:
         if not value:

@@ -102,8 +102,9 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
         msg = f"{path} is cut off or damaged: its header promises {_by(image.shape)} voxels that are not there."
         raise ImageError(msg) from error
     to_ras = io_orientation(vox_to_ras)
+    x, y, z = (int(side) for side in shape)
     stored = StoredGrid(
-        shape=tuple(int(side) for side in shape),
+        shape=(x, y, z),
         vox_to_ras=vox_to_ras,
         to_ras=to_ras,
         qform_code=int(image.header["qform_code"]),

@@ -23,8 +23,10 @@ class LabelledScan:
     labels: NDArray[np.float32] | None = None
 
 
-def assemble(case: Case) -> LabelledScan:
+def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     """Read a case. A truth on another grid than the FLAIR decides the grid; the FLAIR is resampled onto it linearly.
+
+    With `keep_flair_grid` the FLAIR's grid stays and truth and brain are resampled onto it by their partial volumes.
 
     The brain is the given file, else what differs from the background. T1 and T2 must lie on the FLAIR's grid. What a
     scan does not cover of the deciding grid is left out of the brain.
@@ -43,14 +45,19 @@ def assemble(case: Case) -> LabelledScan:
     given_brain = read_mask(case.brain) if case.brain else None
     space = flair.space if truth is None or truth.space.same_grid(flair.space) else truth.space
     brain = _brain(case, flair, given_brain, space)
-    if space is not flair.space:
+    labels = None if truth is None else np.nan_to_num(truth.array)
+    if space is not flair.space and keep_flair_grid:
+        assert truth is not None
+        labels = resample_mask(Mask(np.nan_to_num(truth.array) > 0, space), flair.space).array.astype(np.float32)
+        brain = brain if brain.space is flair.space else resample_mask(brain, flair.space)
+    elif space is not flair.space:
         flair = resample_volume(flair, space)
         images = {name: resample_volume(image, space) for name, image in images.items()}
     check_brain(flair, brain, str(case.flair))
     sources = {name: str(path) for name in ("flair", "t1", "t2", "brain", "truth") if (path := getattr(case, name))}
     others = {name: _outside_cleared(image, brain) for name, image in images.items()}
     scan = Scan(case.subject, _outside_cleared(flair, brain), brain, others.get("t1"), others.get("t2"), sources)
-    return LabelledScan(scan, None if truth is None else np.nan_to_num(truth.array))
+    return LabelledScan(scan, labels)
 
 
 def _brain(case: Case, flair: Volume, given: Mask | None, space: Space) -> Mask:

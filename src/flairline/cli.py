@@ -1,0 +1,331 @@
+"""The command line: parse, load, call, write. Heavy imports stay inside the command that needs them.
+
+Exit codes: 0 done (a fragment of a data set, or a truth without lesions, is no error); 1 some inputs failed and are
+named, the rest is done; 2 nothing could be done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flairline.errors import FlairlineError, InputError
+
+if TYPE_CHECKING:
+    from flairline.benchmark import Progress, Row
+
+app = typer.Typer(
+    help="Find what is abnormal in a brain MRI without lesion labels. Research use only, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+SOME_FAILED, NOTHING_DONE = 1, 2
+
+CasesOption = Annotated[
+    Path | None, typer.Option("--cases", help="Table of cases (CSV): dataset,subject,flair,t1,t2,brain,truth.")
+]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to work in.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable results instead of tables.")]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published) or sound.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap intervals.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one line and exit code 2."""
+    try:
+        app()
+    except FlairlineError as error:
+        _say(f"flairline: {error}")
+        sys.exit(NOTHING_DONE)
+    except KeyboardInterrupt:
+        _say("flairline: stopped. Run the same command again to go on.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`flairline methods | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"flairline {version_of('flairline')}")
+        raise typer.Exit
+
+
+@app.command()
+def segment(
+    flairs: Annotated[list[Path] | None, typer.Argument(metavar="FLAIR...", help="Skull-stripped FLAIR scans.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("flairline-out"),
+    cases: CasesOption = None,
+    t1: Annotated[Path | None, typer.Option("--t1", help="T1 of the one FLAIR, on its grid.")] = None,
+    t2: Annotated[Path | None, typer.Option("--t2", help="T2 of the one FLAIR, on its grid.")] = None,
+    brain: Annotated[Path | None, typer.Option("--brain", help="Brain mask of the one FLAIR.")] = None,
+    method: Annotated[str, typer.Option("--method", help="A method or recipe (flairline methods).")] = "default",
+    threshold: Annotated[
+        str | None, typer.Option("--threshold", help="0.95: a score; q0.98: a quantile of the brain.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
+    jobs: JobsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Scans -> lesion masks, scores and volumes, one folder a subject.
+
+    Example: [bold]flairline segment flair.nii.gz --threshold q0.98 -o results[/bold]
+    """
+    from flairline import segment as segmenting
+    from flairline.postprocess.threshold import parse_threshold
+    from flairline.report.found import write_page
+
+    if bool(flairs) == (cases is not None):
+        msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
+        raise InputError(msg)
+    found = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain, t2)
+    rule = parse_threshold(threshold) if threshold is not None else None
+    settings = segmenting.Settings(method, rule, overwrite)
+    outcomes = []
+    with _progress() as progress:
+        for outcome in segmenting.run(found, out, settings, jobs=jobs, after=write_page if report else None):
+            outcomes.append(outcome)
+            progress("segmenting", len(outcomes), len(found))
+    _print_segmented(outcomes, as_json)
+    _leave(sum(outcome.error is not None for outcome in outcomes), len(outcomes))
+
+
+@app.command()
+def benchmark(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv and manifest.json.")],
+    cases: CasesOption = None,
+    method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
+    protocol: ProtocolOption = "sound",
+    jobs: JobsOption = 1,
+    seed: SeedOption = 0,
+    keep_maps: Annotated[
+        bool, typer.Option("--keep-maps", help="Keep OUT/work, to judge the same maps again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Methods x data sets x protocol -> rows.csv and manifest.json.
+
+    Example: [bold]flairline benchmark --cases CASES.csv --method histeq --protocol experiment-1 -o OUT[/bold]
+    """
+    from flairline import benchmark as judging
+    from flairline import recipes
+
+    maps = [judging.RecipeMaps(recipes.load(name)) for name in method or ["default"]]
+    if cases is None:
+        msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
+        raise InputError(msg)
+    _judge(_table(cases), maps, protocol, out, jobs, seed, keep_maps, as_json)
+
+
+@app.command()
+def evaluate(
+    cases: Annotated[Path, typer.Argument(metavar="CASES.csv", help="Table of cases with a column score or mask.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv.")] = Path("flairline-evaluate"),
+    protocol: ProtocolOption = "sound",
+    name: Annotated[str, typer.Option("--name", help="What to call the maps in the column method.")] = "files",
+    jobs: JobsOption = 1,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge maps that another program made, by the same code.
+
+    Example: [bold]flairline evaluate maps.csv --protocol sound -o OUT[/bold]
+    """
+    from flairline import benchmark as judging
+    from flairline.datasets.cases import Dataset
+
+    table = Dataset(cases)
+    if not {"score", "mask"} & set(table.columns()):
+        msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
+        raise InputError(msg)
+    _judge(table.cases(required=("truth",)), [judging.FileMaps(name)], protocol, out, jobs, seed, False, as_json)
+
+
+@app.command()
+def methods(as_json: JsonOption = False) -> None:
+    """List every method with its paper, training and cost.
+
+    Example: [bold]flairline methods[/bold]
+    """
+    from flairline import recipes
+
+    rows = recipes.listing()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif sys.stdout.isatty():
+        _print_table("Methods", list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        for row in rows:
+            typer.echo("\t".join(row.values()))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("flairline-demo"),
+    patients: Annotated[int, typer.Option("--patients", min=1, help="Phantoms to make.")] = 4,
+    spacing_mm: Annotated[float, typer.Option("--spacing-mm", help="Voxel side of the phantoms: 1 or 2.")] = 2.0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the phantoms.")] = 0,
+) -> None:
+    """The whole way on a synthetic cohort made on the spot.
+
+    Example: [bold]flairline demo -o demo[/bold]
+    """
+    from flairline.demo import run
+
+    with _progress() as progress:
+        shown = run(out, patients, spacing_mm, seed, progress)
+    _print_rows(shown.result.rows)
+    _print_table("Found, by kind of lesion", ["kind", "lesions", "found"], shown.found_by_kind)
+    typer.echo(f"{shown.note[0].upper()}{shown.note[1:]}: the threshold takes the brightest 2 % of each brain.")
+    typer.echo("Pages:    " + ", ".join(str(path) for path in shown.pages))
+    typer.echo("Pictures: " + ", ".join(str(path) for path in shown.pictures))
+
+
+def _table(path: Path) -> list[Any]:
+    from flairline.datasets.cases import Dataset
+
+    return Dataset(path).cases()
+
+
+def _judge(
+    cases: list[Any], maps: list[Any], protocol: str, out: Path, jobs: int, seed: int, keep_maps: bool, as_json: bool
+) -> None:
+    """Run every method, write rows and manifest, print the cohorts' rows, and leave with the right exit code."""
+    import shutil
+    from dataclasses import asdict
+
+    from flairline import benchmark as judging
+    from flairline import protocols
+    from flairline.io.files import prepare_folder
+
+    chosen = protocols.load(protocol)
+    prepare_folder(out)
+    with _progress() as progress:
+        results = [
+            judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
+        ]
+    rows = [row for result in results for row in result.rows]
+    parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
+    judging.write_rows(out / "rows.csv", rows)
+    judging.write_manifest(out / "manifest.json", cases, parameters, results)
+    if not keep_maps:
+        shutil.rmtree(out / "work", ignore_errors=True)
+    failures = {scan: reason for result in results for scan, reason in result.failures}
+    if as_json:
+        typer.echo(json.dumps({"rows": [_plain_row(row) for row in rows], "failures": failures}, indent=2))
+    else:
+        _print_rows(rows)
+        without = sorted({scan for result in results for scan in result.without_truth})
+        if without:
+            typer.echo(f"Without a truth, so not judged: {', '.join(without)}")
+        typer.echo(f"All rows: {out / 'rows.csv'}")
+    _say_failures(failures)
+    _leave(len(failures), len(cases))
+
+
+def _print_rows(rows: list[Row]) -> None:
+    from flairline.benchmark import COHORT
+
+    cohort = [row for row in rows if row.subject == COHORT]
+    if not cohort:
+        return
+    lines = [
+        [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
+        for row in cohort
+    ]
+    title = f"Cohorts by the protocol {cohort[0].protocol} (oracle: chosen on the labels it is judged by)"
+    _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
+
+
+def _print_segmented(outcomes: list[Any], as_json: bool) -> None:
+    done = [outcome.result for outcome in outcomes if outcome.result is not None]
+    failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
+    if as_json:
+        typer.echo(json.dumps({"subjects": [one.summary for one in done], "failures": failures}, indent=2))
+        _say_failures(failures)
+        return
+    lines = []
+    for one in done:
+        summary = one.summary
+        threshold = f"{summary['threshold']['value']:.4g} ({summary['threshold']['rule']})"
+        status = "was there already" if one.kept else "done"
+        volume = f"{summary['lesion_volume_ml']:.2f}"
+        lines.append([summary["subject"], volume, str(summary["n_lesions"]), threshold, status, str(one.folder)])
+    if lines:
+        columns = ["subject", "volume ml", "lesions", "threshold", "status", "folder"]
+        _print_table(f"Segmented with {done[0].summary['recipe']}", columns, lines)
+    for note in sorted({one.summary["note"] for one in done if one.summary.get("note")}):
+        typer.echo(f"Mind: the volume is {note}.")
+    if done:
+        typer.echo("Research use only, not for diagnosis.")
+    _say_failures(failures)
+
+
+def _print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=SIMPLE, title_justify="left")
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    # A pipe or a log has no width; nothing must be cut there.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {key: None if value != value else value for key, value in asdict(row).items()}
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A progress bar on a terminal, nothing in a log."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def _say(line: str) -> None:
+    typer.echo(" ".join(line.split()), err=True)
+
+
+def _say_failures(failures: dict[str, str]) -> None:
+    if failures:
+        _say(f"flairline: {len(failures)} failed:")
+    for scan, reason in failures.items():
+        _say(f"  {scan}: {reason}")
+
+
+def _leave(failed: int, total: int) -> None:
+    """Exit with 1 if some inputs failed, 2 if all did."""
+    if failed:
+        raise typer.Exit(NOTHING_DONE if failed >= total else SOME_FAILED)

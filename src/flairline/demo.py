@@ -1,0 +1,90 @@
+"""The whole way on phantoms made on the spot: scans, masks, pages, figures against the known truth, pictures."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flairline import benchmark, engine, protocols, recipes, segment
+from flairline.datasets.phantom import KINDS, Dataset
+from flairline.errors import FlairlineError
+from flairline.io.nifti import read_mask, read_volume
+from flairline.preprocess.assemble import assemble
+from flairline.recipes import FIXED_SHARE_NOTE
+from flairline.report.found import write_page
+from flairline.report.overlay import write_overlay
+from flairline.types import Case
+
+RECIPE, PROTOCOL = "default", "sound"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the demo shows: rows of the benchmark, lesions found by kind, pictures and pages, what to mind."""
+
+    result: benchmark.Result
+    found_by_kind: list[list[str]]
+    pictures: list[Path]
+    pages: list[Path]
+    note: str = FIXED_SHARE_NOTE
+
+
+def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchmark.Progress) -> Shown:
+    """Make phantoms in OUT/scans, segment them into OUT/results, judge them into OUT/benchmark, draw OUT/*.png.
+
+    Raises
+    ------
+    FlairlineError
+        OUT cannot be written to.
+    """
+    progress("making phantoms", 0, patients)
+    cases = Dataset(out / "scans", subjects=patients, spacing_mm=spacing_mm, seed=seed).cases()
+    settings = segment.Settings(RECIPE, overwrite=True)
+    done = []
+    for outcome in segment.run(cases, out / "results", settings, after=write_page):
+        done.append(_result(outcome))
+        progress("segmenting", len(done), patients)
+    recipe = recipes.load(RECIPE)
+    protocol = protocols.load(PROTOCOL)
+    maps = benchmark.RecipeMaps(recipe)
+    result = benchmark.run(cases, maps, protocol, out / "benchmark" / "work", seed=seed, progress=progress)
+    benchmark.write_rows(out / "benchmark" / "rows.csv", result.rows)
+    shutil.rmtree(out / "benchmark" / "work")
+    pictures = []
+    for case, one in zip(cases, done, strict=True):
+        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder))
+        progress("drawing", len(pictures), patients)
+    return Shown(result, _found_by_kind(cases, done), pictures, [one.folder / "report.html" for one in done])
+
+
+def _result(outcome: engine.Outcome[Case, segment.Done]) -> segment.Done:
+    if outcome.result is None:
+        raise FlairlineError(outcome.error or "a phantom could not be segmented")
+    return outcome.result
+
+
+def _draw(path: Path, case: Case, folder: Path) -> Path:
+    scan = assemble(case).scan
+    score, mask = read_volume(folder / "score.nii.gz"), read_mask(folder / "mask.nii.gz")
+    truth = read_mask(case.truth) if case.truth else None
+    write_overlay(path, scan, score, mask, truth, f"{case.subject}: {FIXED_SHARE_NOTE}")
+    return path
+
+
+def _found_by_kind(cases: Sequence[Case], done: Sequence[segment.Done]) -> list[list[str]]:
+    """Kind, how many lesions of it there are, and how many share a voxel with the mask."""
+    there: Counter[str] = Counter()
+    hit: Counter[str] = Counter()
+    for case, one in zip(cases, done, strict=True):
+        mask = read_mask(one.folder / "mask.nii.gz").array
+        labels = np.rint(read_volume(case.extra["lesions"]).array).astype(int)
+        touched = set(np.unique(labels[mask]).tolist())
+        for number, kind in enumerate(case.extra["kinds"].split(), start=1):
+            there[kind] += 1
+            hit[kind] += number in touched
+    return [[kind, str(there[kind]), str(hit[kind])] for kind in KINDS if there[kind]]

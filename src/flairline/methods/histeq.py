@@ -1,0 +1,58 @@
+"""FLAIR histogram equalisation, the baseline of Meissen et al. 2021.
+
+Meissen F, Kaissis G, Rueckert D. Challenging Current Semi-Supervised Anomaly Segmentation Methods for Brain MRI.
+BrainLes 2021. Section 3.3: the equalised FLAIR itself is the anomaly map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.types import MethodInfo, Scan, Scorer, Volume
+
+
+@dataclass(frozen=True)
+class Method:
+    """The share of the brain's voxels that are no brighter: the exact empirical CDF, ties at the upper rank.
+
+    Attributes
+    ----------
+    legacy_integer
+        Truncate intensities to integers first, as the published code does (there, scikit-image then gives every
+        grey level its own bin, which is the exact CDF of the integers). A scan scaled to [0, 1] collapses.
+    """
+
+    legacy_integer: bool = False
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        paper="Meissen et al. 2021",
+        training="none",
+        cost="under a second a 1 mm scan",
+        marks_fixed_share=True,
+    )
+
+    def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
+        """A scorer at once: there is nothing to learn, `healthy` is not read."""
+        return self._score
+
+    def _score(self, scan: Scan) -> Volume:
+        score = np.zeros(scan.space.shape, dtype=np.float32)
+        values = scan.flair.array[scan.brain.array]
+        score[scan.brain.array] = empirical_cdf(np.trunc(values) if self.legacy_integer else values)
+        return Volume(score, scan.space)
+
+
+def empirical_cdf(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """F(v) = share of `values` that are <= v, for every v of a one-dimensional array; in (0, 1]."""
+    order = np.argsort(values)
+    ordered = values[order]
+    last_of_its_value = np.append(ordered[1:] != ordered[:-1], True)
+    ranks = np.flatnonzero(last_of_its_value) + 1
+    shares = np.empty(values.size, dtype=np.float32)
+    shares[order] = np.repeat(ranks, np.diff(ranks, prepend=0)) / values.size
+    return shares

@@ -1,0 +1,6 @@
+"""Metrics: one file a metric, each with a function `metric` whose parameters are from a fixed vocabulary.
+
+counts (`_counts.Counts` of a cohort), score (x, y, z), mask and mask_at_oracle (bool: at the recipe's own label-free
+threshold, at the cohort's oracle threshold), truth (bool), brain (bool), spacing_mm (three voxel sides).
+A metric that takes `counts` describes a cohort, any other one scan. Undefined is NaN.
+"""

@@ -1,0 +1,8 @@
+"""Area under the ROC curve over all voxels, background included, as the paper reports it."""
+
+from flairline.metrics._counts import Counts, roc_area
+
+
+def metric(counts: Counts) -> float:
+    """Equal scores count half; NaN without lesion voxels. Mostly background: compare `auroc_brain`."""
+    return roc_area(counts)

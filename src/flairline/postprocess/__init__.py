@@ -1,0 +1,1 @@
+"""From score to mask: thresholds and component filters."""

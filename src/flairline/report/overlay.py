@@ -1,0 +1,258 @@
+"""One picture of one scan: what went in, the score, and what was found, missed and marked falsely.
+
+Axial slices in radiological convention: seen from the feet, the patient's left is on the right of the picture. The
+colours are those of Okabe and Ito, told apart with any colour vision; they also differ in lightness, and the contours
+in their dashes, so that a grey print can be read.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.errors import GridError
+from flairline.io.files import write_bytes
+from flairline.types import BoolArray, Mask, Scan, Volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CONVENTION = "Radiological convention: the patient's left (L) is on the right of the picture."
+MIN_APART_MM = 8.0
+"""Two slices of one picture are at least so far apart."""
+MARGIN_MM = 6.0
+"""Shown around the brain."""
+WIDTH_INCHES = 2.6
+"""Width of one slice."""
+DPI = 100
+
+
+@dataclass(frozen=True)
+class _Class:
+    """How one kind of voxel is drawn."""
+
+    name: str
+    colour: str
+    dashes: Literal["solid", "dashed", "dotted"]
+
+
+FOUND = _Class("found", "#F0E442", "solid")
+MISSED = _Class("missed", "#56B4E9", "dashed")
+FALSE = _Class("false", "#D55E00", "dotted")
+MARKED = _Class("marked (there is no truth)", "#F0E442", "solid")
+
+
+def write_overlay(
+    path: Path, scan: Scan, score: Volume, mask: Mask, truth: Mask | None = None, title: str = "", slices: int = 4
+) -> None:
+    """Write one PNG with the axial slices through the largest lesions: input, score and comparison, a row each.
+
+    Parameters
+    ----------
+    path
+        Where to; written whole or not at all.
+    scan, score, mask, truth
+        On one grid. Lesions are those of the truth, then those of the mask; without any, slices are spread evenly
+        over the brain.
+    title
+        Above the picture.
+    slices
+        At most so many columns, from top to bottom of the head.
+
+    Raises
+    ------
+    GridError
+        Score, mask or truth is not on the scan's grid.
+    OutputError
+        The file cannot be written.
+    """
+    for name, image in (("score", score), ("mask", mask), ("truth", truth)):
+        if image is not None and not image.space.same_grid(scan.space):
+            msg = (
+                f"The {name} of {scan.subject} is not on the scan's grid: {image.space.describe()} against"
+                f" {scan.space.describe()}. Resample it onto the scan."
+            )
+            raise GridError(msg)
+    chosen = choose_slices(scan, mask, truth, slices)
+    write_bytes(path, _png(scan, score, classes(mask, truth), chosen, title))
+
+
+def classes(mask: Mask, truth: Mask | None) -> list[tuple[_Class, BoolArray]]:
+    """The voxels (x, y, z) of every class: found, missed, false; without a truth those that are marked."""
+    if truth is None:
+        return [(MARKED, mask.array)]
+    return [
+        (FOUND, mask.array & truth.array),
+        (MISSED, ~mask.array & truth.array),
+        (FALSE, mask.array & ~truth.array),
+    ]
+
+
+def choose_slices(scan: Scan, mask: Mask, truth: Mask | None, count: int) -> list[int]:
+    """Indices z of the slices to draw, the highest first.
+
+    The largest component gives its widest slice, then the next one, and so on, those of the truth before those of the
+    mask; a slice within `MIN_APART_MM` of another is passed over. What is left is spread evenly over the brain.
+    """
+    least_apart = max(1, round(MIN_APART_MM / scan.spacing_mm[2]))
+    levels = np.flatnonzero(scan.brain.array.any(axis=(0, 1)))
+    spread = np.quantile(levels, np.linspace(0.25, 0.85, count)).astype(int).tolist() if levels.size else []
+    lesions = [z for image in (truth, mask) if image is not None for z in _widest_slices(image.array)]
+    chosen: list[int] = []
+    for z in lesions or spread:
+        if len(chosen) < count and all(abs(z - other) >= least_apart for other in chosen):
+            chosen.append(z)
+    return sorted(chosen or [scan.space.shape[2] // 2], reverse=True)
+
+
+def _widest_slices(array: BoolArray) -> list[int]:
+    """For each 26-connected component, the largest first, the slice where it covers most."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(array, structure=np.ones((3, 3, 3)))
+    per_slice = np.zeros((count + 1, array.shape[2]), dtype=np.int64)
+    for z in range(array.shape[2]):
+        per_slice[:, z] = np.bincount(labels[:, :, z].ravel(), minlength=count + 1)
+    sizes = per_slice[1:].sum(axis=1)
+    return per_slice[1:].argmax(axis=1)[np.argsort(-sizes, kind="stable")].tolist()
+
+
+def _png(scan: Scan, score: Volume, marks: list[tuple[_Class, BoolArray]], chosen: list[int], title: str) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    box = _box(scan)
+    x_mm, y_mm = ((side.stop - side.start) * mm for side, mm in zip(box, scan.spacing_mm[:2], strict=True))
+    head, foot = 0.62, 0.78  # inches for title and legend
+    width, height = WIDTH_INCHES * len(chosen) + 0.3, 3 * WIDTH_INCHES * y_mm / x_mm + head + foot
+    width = max(width, 5.6)  # the legend's lines need as much
+    figure = Figure((width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        3, len(chosen), left=0.3 / width, right=0.995, top=1 - head / height, bottom=foot / height, wspace=0.02,
+        hspace=0.02,
+    )  # fmt: skip
+    grey = _window(scan)
+    dim = {**grey, "vmax": 1.4 * grey["vmax"]}  # so that the colours stand out from bright tissue
+    hot = {"cmap": "magma", "vmin": 0.0, "vmax": _top(score, scan.brain)}
+    images = [
+        (scan.flair.array, grey, "input"),
+        (score.array, hot, "score"),
+        (scan.flair.array, dim, "marked" if marks[0][0] is MARKED else "comparison"),
+    ]
+    heat = None
+    for row, (array, look, name) in enumerate(images):
+        for column, z in enumerate(chosen):
+            axes = figure.add_subplot(grid[row, column])
+            drawn = axes.imshow(_seen(array, box, z), origin="lower", aspect=_aspect(scan), **look)
+            heat = drawn if row == 1 else heat
+            _letters(axes)
+            if row == 0:
+                axes.set_title(f"slice {z}, z = {_height_mm(scan, z):.0f} mm", fontsize=8, pad=2)
+            if row == 2:
+                _draw_classes(axes, marks, box, z)
+            if column == 0:
+                axes.set_ylabel(name, fontsize=9)
+    figure.suptitle(title or scan.subject, fontsize=10, y=1 - 0.12 / height, va="top")
+    _legend(figure, heat, marks, width, height)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})  # the same input gives the same bytes
+    return content.getvalue()
+
+
+def _box(scan: Scan) -> tuple[slice, slice]:
+    """The part of x and y to show: the brain and a margin, or everything."""
+    sides = []
+    for axis, other in ((0, (1, 2)), (1, (0, 2))):
+        inside = np.flatnonzero(scan.brain.array.any(axis=other))
+        margin = int(np.ceil(MARGIN_MM / scan.spacing_mm[axis]))
+        if inside.size:
+            sides.append(slice(max(0, inside[0] - margin), min(scan.space.shape[axis], inside[-1] + 1 + margin)))
+        else:
+            sides.append(slice(0, scan.space.shape[axis]))
+    return sides[0], sides[1]
+
+
+def _seen(array: NDArray[Any], box: tuple[slice, slice], z: int) -> NDArray[Any]:
+    """The slice as matplotlib rows and columns: (x, y, z) -> (y, x), x turned round for radiological convention."""
+    return array[box[0], box[1], z][::-1].T
+
+
+def _aspect(scan: Scan) -> float:
+    """Height of a voxel over its width on screen."""
+    return scan.spacing_mm[1] / scan.spacing_mm[0]
+
+
+def _height_mm(scan: Scan, z: int) -> float:
+    """RAS z of the middle of a slice; an oblique slice is not level, so this is its centre's."""
+    centre = [(side - 1) / 2 for side in scan.space.shape[:2]]
+    return float((scan.space.vox_to_ras @ [*centre, z, 1.0])[2])
+
+
+def _window(scan: Scan) -> dict[str, Any]:
+    """Grey values from the brain's own range, without the few brightest voxels."""
+    inside = scan.flair.array[scan.brain.array]
+    low, high = np.percentile(inside, (0.5, 99.8)) if inside.size else (0.0, 1.0)
+    return {"cmap": "gray", "vmin": min(low, 0.0) if low >= 0 else low, "vmax": high}
+
+
+def _top(score: Volume, brain: Mask) -> float:
+    """Upper end of the score's colours."""
+    inside = score.array[brain.array]
+    top = float(np.nanmax(inside)) if inside.size else 1.0
+    return top if np.isfinite(top) and top > 0 else 1.0
+
+
+def _letters(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for letter, x in (("R", 0.03), ("L", 0.97)):
+        axes.text(
+            x, 0.5, letter, transform=axes.transAxes, color="white", fontsize=9, fontweight="bold", va="center",
+            ha="left" if letter == "R" else "right",
+        )  # fmt: skip
+
+
+def _draw_classes(axes: Axes, marks: list[tuple[_Class, BoolArray]], box: tuple[slice, slice], z: int) -> None:
+    """A light fill and a contour for each class that the slice has."""
+    from matplotlib.colors import to_rgba
+
+    columns_shown, rows_shown = (side.stop - side.start for side in box)
+    for kind, array in marks:
+        part = _seen(array, box, z)
+        if not part.any():
+            continue
+        fill = np.zeros((*part.shape, 4))
+        fill[part] = to_rgba(kind.colour, 0.45)
+        axes.imshow(fill, origin="lower", aspect=axes.get_aspect(), interpolation="nearest")
+        padded = np.pad(part.astype(float), 1)  # so that a region at the border gets its contour closed
+        columns, rows = np.arange(-1, part.shape[1] + 1), np.arange(-1, part.shape[0] + 1)
+        axes.contour(columns, rows, padded, levels=[0.5], colors=kind.colour, linestyles=kind.dashes, linewidths=1.2)
+    axes.set_xlim(-0.5, columns_shown - 0.5)
+    axes.set_ylim(-0.5, rows_shown - 0.5)  # contours moved the limits
+
+
+def _legend(figure: Any, heat: Any, marks: list[tuple[_Class, BoolArray]], width: float, height: float) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        (Patch(facecolor=kind.colour, alpha=0.5), Line2D([], [], color=kind.colour, linestyle=kind.dashes))
+        for kind, _ in marks
+    ]
+    figure.legend(
+        handles, [kind.name for kind, _ in marks], loc="lower left", bbox_to_anchor=(0.3 / width, 0.3 / height),
+        ncol=len(marks), fontsize=9, frameon=False, facecolor="white", handlelength=2.6, borderpad=0.2,
+    )  # fmt: skip
+    bar = figure.add_axes((1 - 1.75 / width, 0.5 / height, 1.2 / width, 0.13 / height))
+    figure.colorbar(heat, cax=bar, orientation="horizontal")
+    bar.tick_params(labelsize=7, pad=1, length=2)
+    bar.set_title("score", fontsize=8, pad=2)
+    figure.text(0.3 / width, 0.1 / height, CONVENTION + " Research use only.", fontsize=7.5)

@@ -1,0 +1,160 @@
+"""What a page is made from, as plain data. `build` turns these into HTML, the sections read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from flairline.types import Mask, Scan, Threshold, Volume
+
+DISCLAIMER = "Research use only, not for diagnosis."
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Numbered regions (x, y, z) on the scan's grid, 0 for none, and what the numbers mean."""
+
+    array: NDArray[np.integer]
+    names: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class ScanPage:
+    """Everything the page of one scan shows.
+
+    All images lie on the scan's own grid. `summary` is what summary.json holds; keys that are missing are left out of
+    the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `tissues` and `lobes` name
+    what lies where; `native_to_atlas` is the 4x4 matrix from the scan's RAS mm to the atlas's. `index` is the
+    relative address of the cohort's page, if there is one.
+    """
+
+    scan: Scan
+    score: Volume
+    mask: Mask
+    threshold: Threshold
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mask | None = None
+    atlas: Volume | None = None
+    tissues: LabelMap | None = None
+    lobes: LabelMap | None = None
+    native_to_atlas: NDArray[np.float64] | None = None
+    index: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Name of the subject, as text."""
+        return str(self.summary.get("subject") or self.scan.subject)
+
+    @property
+    def scan_id(self) -> str:
+        """Sixteen hex digits that know this result: a browser keeps its verdict under them."""
+        return result_id(self.summary or {"subject": self.subject})
+
+
+@dataclass(frozen=True)
+class CohortScan:
+    """One row of a cohort's page.
+
+    `href` is the relative address of the scan's own page, None where it has none; `metrics` are the figures against
+    its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "").
+    """
+
+    summary: Mapping[str, Any]
+    href: str | None = None
+    thumbnail: bytes | None = None
+    site: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    verdict: str = ""
+    note: str = ""
+    error: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Name of the subject, as text."""
+        return str(self.summary.get("subject", ""))
+
+    @property
+    def flags(self) -> list[str]:
+        """Quality flags in words, a failure first."""
+        qc = self.summary.get("qc") or {}
+        return [*([self.error] if self.error else []), *flags_of(qc)]
+
+    @property
+    def scan_id(self) -> str:
+        """As `ScanPage.scan_id`."""
+        return result_id(self.summary)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Cohort curves of one method on one data set: four sequences of equal length, thresholds ascending."""
+
+    method: str
+    dataset: str
+    thresholds: Sequence[float]
+    precision: Sequence[float]
+    recall: Sequence[float]
+    dice: Sequence[float]
+    usable: float | None = None
+    """The threshold a user can have without labels; None where the recipe has none."""
+
+
+@dataclass(frozen=True)
+class CohortPage:
+    """Everything a cohort's page shows.
+
+    `rows` are those of rows.csv (dataset, method, protocol, subject, metric, value, n, low, high), empty where there
+    was no truth. `sizes` are per-lesion rows (dataset, method, volume_ml, dice), `missing` says in words what failed
+    or was left out.
+    """
+
+    title: str
+    scans: Sequence[CohortScan] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
+    curves: Sequence[Curve] = ()
+    sizes: Sequence[Mapping[str, Any]] = ()
+    published: Sequence[Mapping[str, Any]] = ()
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page: where it stands (`order`, ascending), its heading and its HTML.
+
+    `anchor` is its id in the page; an empty title makes a section without a heading.
+    """
+
+    order: int
+    anchor: str
+    title: str
+    html: Markup
+    wide: bool = True
+
+
+Page = ScanPage | CohortPage
+"""A section's `render(page: Page) -> Section | None` gives None where it has nothing to say about that page."""
+
+
+def flags_of(qc: Any) -> list[str]:
+    """Flags of a summary's `qc` as texts: a list of texts, or of {flag, ...} with words under `text` or `message`."""
+    flags = qc.get("flags") if isinstance(qc, Mapping) else qc
+    texts = []
+    for flag in flags or []:
+        if isinstance(flag, Mapping):
+            flag = flag.get("text") or flag.get("message") or flag.get("flag") or flag.get("name") or ""
+        texts.append(str(flag))
+    return [text for text in texts if text]
+
+
+def result_id(summary: Mapping[str, Any]) -> str:
+    """Sixteen hex digits of a result, the same for the same summary whatever the order of its keys."""
+    text = json.dumps(summary, sort_keys=True, default=str, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,95 @@
+"""The table of lesions: volume, side, centre, what it lies in; a click moves the viewer there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from flairline.report.pages import LabelMap, Page, ScanPage, Section
+from flairline.report.templates import render_text
+
+MAX_ROWS = 200
+TEMPLATE = """
+{% if rows %}
+<div class="scroll" tabindex="0" role="region" aria-label="Table of regions"><table id="lesion-table">
+<thead><tr><th scope="col">Region</th><th scope="col" class="n">Volume (ml)</th><th scope="col">Side</th>
+<th scope="col" class="n">Centre R, A, S (mm)</th>
+{% if has_atlas %}<th scope="col" class="n">Centre in the atlas (mm)</th>{% endif %}
+{% if has_tissue %}<th scope="col">Nearest tissue</th>{% endif %}
+{% if has_lobe %}<th scope="col">Lobe</th>{% endif %}</tr></thead>
+<tbody>
+{% for row in rows %}<tr><td>{% if row.centre %}<button type="button" class="go" data-goto="{{ row.goto }}"
+  aria-label="Show region {{ loop.index }} in the viewer">{{ loop.index }}</button>{% else %}{{ loop.index }}{% endif %}</td>
+<td class="n">{{ row.volume | number }}</td><td>{{ row.side }}</td><td class="n">{{ row.centre }}</td>
+{% if has_atlas %}<td class="n">{{ row.atlas }}</td>{% endif %}
+{% if has_tissue %}<td>{{ row.tissue }}</td>{% endif %}
+{% if has_lobe %}<td>{{ row.lobe }}</td>{% endif %}</tr>
+{% endfor %}
+</tbody></table></div>
+{% if more %}<p class="muted">The {{ rows | length }} largest of {{ more }}; all are in summary.json.</p>{% endif %}
+{% else %}<p>Nothing reaches the threshold and the smallest size.</p>{% endif %}
+"""
+
+
+def render(page: Page) -> Section | None:
+    """Rows of `summary["lesions"]`, largest first."""
+    if not isinstance(page, ScanPage):
+        return None
+    lesions = sorted(page.summary.get("lesions") or [], key=lambda lesion: -float(lesion.get("volume_ml") or 0))
+    rows = [_row(page, lesion) for lesion in lesions[:MAX_ROWS]]
+    html = render_text(
+        TEMPLATE,
+        rows=rows,
+        more=len(lesions) if len(lesions) > MAX_ROWS else 0,
+        has_atlas=any(row["atlas"] for row in rows),
+        has_tissue=any(row["tissue"] for row in rows),
+        has_lobe=any(row["lobe"] for row in rows),
+    )
+    return Section(20, "lesions", "Regions", html)
+
+
+def nearest_label(labels: LabelMap, page: ScanPage, centre_mm: Any, reach_mm: float = 15.0) -> str:
+    """Name of the region at a place in RAS mm, or of the nearest one within `reach_mm`; empty where there is none."""
+    inverse = np.linalg.inv(page.scan.space.vox_to_ras)
+    voxel = (inverse @ np.array([*centre_mm, 1.0], dtype=float))[:3]
+    spacing = np.array(page.scan.spacing_mm)
+    low = np.maximum(0, np.floor(voxel - reach_mm / spacing)).astype(int)
+    high = np.minimum(labels.array.shape, np.ceil(voxel + reach_mm / spacing) + 1).astype(int)
+    if (high <= low).any():
+        return ""
+    near = labels.array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    where = np.argwhere(near > 0)
+    if where.size == 0:
+        return ""
+    apart = np.linalg.norm((where + low - voxel) * spacing, axis=1)
+    best = int(np.argmin(apart))
+    if apart[best] > reach_mm:
+        return ""
+    number = int(near[tuple(where[best])])
+    return str(labels.names.get(number, number))
+
+
+def _row(page: ScanPage, lesion: Mapping[str, Any]) -> dict[str, Any]:
+    centre = lesion.get("centre_mm")
+    atlas = lesion.get("centre_atlas_mm")
+    if atlas is None and centre is not None and page.native_to_atlas is not None:
+        atlas = (page.native_to_atlas @ np.array([*centre, 1.0], dtype=float))[:3]
+    tissue, lobe = lesion.get("tissue") or "", lesion.get("lobe") or ""
+    if centre is not None:
+        tissue = tissue or (nearest_label(page.tissues, page, centre) if page.tissues else "")
+        lobe = lobe or (nearest_label(page.lobes, page, centre) if page.lobes else "")
+    return {
+        "volume": lesion.get("volume_ml"),
+        "side": lesion.get("side") or "",
+        "centre": _mm(centre),
+        "goto": ",".join(f"{float(value):.2f}" for value in centre) if centre is not None else "",
+        "atlas": _mm(atlas),
+        "tissue": tissue,
+        "lobe": lobe,
+    }
+
+
+def _mm(place: Any) -> str:
+    return ", ".join(f"{float(value):.1f}" for value in place) if place is not None else ""

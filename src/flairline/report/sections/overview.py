@@ -1,0 +1,79 @@
+"""The head of a scan's page: what was found, by which threshold, and whether to trust it."""
+
+from __future__ import annotations
+
+from flairline.report.pages import Page, ScanPage, Section, flags_of
+from flairline.report.templates import render_text
+
+TEMPLATE = """
+<h1>{{ subject }}</h1>
+<p class="sub">{{ how }}</p>
+<dl class="figures">
+  <div><dt>{{ 'Marked' if note else 'Lesion' }} volume</dt><dd>{{ volume | number }} <small>ml</small>
+    {% if share %}<span class="why">{{ share }} of the brain</span>{% endif %}</dd></div>
+  <div><dt>{{ 'Marked regions' if note else 'Lesions' }}</dt><dd>{{ count | number }}
+    {% if largest %}<span class="why">largest {{ largest | number }} ml</span>{% endif %}</dd></div>
+  <div><dt>Threshold</dt><dd>{{ threshold.value | number(4) }}
+    <span class="why">{{ threshold.rule }}, chosen on {{ threshold.chosen_on }}</span></dd></div>
+  {% if brain_ml %}<div><dt>Brain volume</dt><dd>{{ brain_ml | number(4) }} <small>ml</small></dd></div>{% endif %}
+  {% if dice is not none %}<div><dt>Dice with the truth</dt><dd>{{ dice | number }}
+    <span class="why">truth {{ truth_ml | number }} ml</span></dd></div>{% endif %}
+</dl>
+{% if note %}<p class="note" role="note"><strong>{{ note[0] | upper }}{{ note[1:] }}</strong>
+The threshold fixes how much of the brain is marked, so the volume above says nothing about how much is abnormal.
+Look at where it lies.</p>{% endif %}
+{% if oracle %}<p class="note" role="note"><strong>Oracle threshold</strong>
+It was chosen on the labels that it is judged by; no user has it without labels.</p>{% endif %}
+<ul class="flags" aria-label="Quality flags">
+{% for flag in flags %}<li>{{ flag }}</li>
+{% else %}<li class="{{ 'clear' if checked else 'none' }}">{{ clear }}</li>
+{% endfor %}</ul>
+"""
+
+
+def render(page: Page) -> Section | None:
+    """Subject, numbers, threshold with its origin, the note, flags in words."""
+    if not isinstance(page, ScanPage):
+        return None
+    summary = page.summary
+    lesions = summary.get("lesions") or []
+    volume = float(summary.get("lesion_volume_ml", page.mask.volume_ml))
+    brain_ml = float(summary.get("brain_volume_ml") or page.scan.brain.volume_ml)
+    checked = "qc" in summary
+    html = render_text(
+        TEMPLATE,
+        subject=page.subject,
+        how=_how(page),
+        volume=volume,
+        share=f"{100 * volume / brain_ml:.2g} %" if brain_ml > 0 else "",
+        count=summary.get("n_lesions", len(lesions)),
+        largest=max((float(lesion.get("volume_ml", 0)) for lesion in lesions), default=0),
+        threshold=page.threshold,
+        brain_ml=brain_ml,
+        dice=_dice(page),
+        truth_ml=page.truth.volume_ml if page.truth is not None else None,
+        note=str(summary.get("note") or ""),
+        oracle=page.threshold.rule == page.threshold.ORACLE,
+        flags=flags_of(summary.get("qc") or {}),
+        checked=checked,
+        clear="No quality flag was raised." if checked else "No quality checks were run on this scan.",
+    )
+    return Section(0, "overview", "", html)
+
+
+def _how(page: ScanPage) -> str:
+    method = page.summary.get("method")
+    recipe = page.summary.get("recipe")
+    parts = [f"Method {method}" if method else "", f"recipe {recipe}" if recipe and recipe != method else ""]
+    shape = " × ".join(map(str, page.scan.space.shape))
+    spacing = " × ".join(f"{side:.3g}" for side in page.scan.spacing_mm)
+    return " · ".join([*filter(None, parts), f"{shape} voxels of {spacing} mm"])
+
+
+def _dice(page: ScanPage) -> float | None:
+    """Dice of mask and truth inside the grid; None without a truth or where both are empty."""
+    if page.truth is None:
+        return None
+    both = float((page.mask.array & page.truth.array).sum())
+    total = float(page.mask.array.sum() + page.truth.array.sum())
+    return 2 * both / total if total else None

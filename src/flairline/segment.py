@@ -1,0 +1,262 @@
+"""Scans -> masks, scores and volumes on disk, one folder a subject."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flairline import engine, recipes
+from flairline.errors import InputError
+from flairline.io.files import prepare_folder, sha256, write_json
+from flairline.io.nifti import write_mask, write_volume
+from flairline.postprocess.components import label_components
+from flairline.postprocess.threshold import ThresholdRule
+from flairline.preprocess.assemble import assemble
+from flairline.provenance import versions
+from flairline.recipes import FALLBACK_THRESHOLD, Recipe
+from flairline.types import Case, Mask, Scan, Threshold, Volume
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `segment` is asked for.
+
+    Attributes
+    ----------
+    recipe
+        Name of a recipe or method.
+    threshold
+        Overrules the recipe's own rule.
+    overwrite
+        Whether results that are there already are made again.
+    """
+
+    recipe: str = "default"
+    threshold: ThresholdRule | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one scan. `summary` is what summary.json says."""
+
+    scan: Scan
+    score: Volume
+    mask: Mask
+    threshold: Threshold
+    summary: dict[str, Any]
+    truth: Mask | None = None
+
+
+After = Callable[[Found, Path], None]
+"""Called with what was found and the subject's folder, before summary.json marks the folder as finished."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished subject: its folder, its summary, and whether it was there already."""
+
+    folder: Path
+    summary: dict[str, Any]
+    kept: bool = False
+
+
+def run(
+    cases: Sequence[Case], out: Path, settings: Settings, *, jobs: int = 1, after: After | None = None
+) -> Iterator[engine.Outcome[Case, Done]]:
+    """Segment every case into OUT/SUBJECT, yielding outcomes as they come; one that fails does not stop the others.
+
+    Raises
+    ------
+    InputError
+        Two cases would share a folder.
+    OutputError
+        OUT cannot be written to.
+    UnknownNameError
+        There is no such recipe or method.
+    """
+    cases = [replace(case, subject=name) for case, name in zip(cases, folder_names(cases), strict=True)]
+    recipes.load(settings.recipe).configured()
+    prepare_folder(out)
+    return engine.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+
+
+def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:
+    """Segment one case into OUT/SUBJECT: score, mask, brain and, last, summary.json."""
+    folder = out / case.subject
+    if (folder / SUMMARY).exists() and not settings.overwrite:
+        return Done(folder, read_summary(folder / SUMMARY), kept=True)
+    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
+    found = find(case, settings)
+    write_volume(folder / "score.nii.gz", found.score)
+    write_mask(folder / "mask.nii.gz", found.mask)
+    write_mask(folder / "brain.nii.gz", found.scan.brain)
+    if after is not None:
+        after(found, folder)
+    write_json(folder / SUMMARY, found.summary)
+    return Done(folder, found.summary)
+
+
+def find(case: Case, settings: Settings) -> Found:
+    """Score, threshold and filter one case."""
+    started = time.perf_counter()
+    recipe = recipes.load(settings.recipe)
+    rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
+    # The truth, if there is one, must not decide the grid: results lie on the scan's own.
+    labelled = assemble(case, keep_flair_grid=True)
+    scan, labels = labelled.scan, labelled.labels
+    score = recipe.scorer()(scan)
+    mask, threshold = recipe.mask(score, scan.brain, rule)
+    summary = {
+        **_what_ran(recipe, rule, threshold),
+        **measure(mask, scan.brain),
+        "subject": case.subject,
+        "voxel_mm": scan.spacing_mm,
+        "space": scan.space.name,
+        "inputs": {
+            name: {"file": Path(path).name, "sha256": sha256(Path(path))} for name, path in scan.sources.items()
+        },
+        "versions": versions(),
+        "seconds": time.perf_counter() - started,
+        "intended_use": "research use only, not for diagnosis",
+    }
+    truth = None if labels is None else Mask(labels > 0, scan.space)
+    return Found(scan, score, mask, threshold, summary, truth)
+
+
+def measure(mask: Mask, brain: Mask) -> dict[str, Any]:
+    """Volumes and lesions of a mask, largest first.
+
+    Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid.
+    """
+    labels, sizes = label_components(mask.array)
+    vox_to_ras, voxel_ml = mask.space.vox_to_ras, mask.space.voxel_ml
+    middle = _centre_mm(np.argwhere(brain.array), vox_to_ras)
+    lesions = []
+    places, numbers = np.argwhere(mask.array), labels[mask.array]
+    order = np.argsort(numbers, kind="stable")
+    for of_lesion in np.split(places[order], np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []:
+        centre = _centre_mm(of_lesion, vox_to_ras)
+        lesions.append(
+            {
+                "volume_ml": len(of_lesion) * voxel_ml,
+                "voxels": len(of_lesion),
+                "centre_mm": centre.tolist(),
+                "side": "right" if centre[0] > middle[0] else "left",
+            }
+        )
+    lesions.sort(key=lambda lesion: -lesion["voxels"])
+    return {
+        "lesion_volume_ml": mask.volume_ml,
+        "n_lesions": len(lesions),
+        "lesions": lesions,
+        "brain_volume_ml": brain.volume_ml,
+        "marked_share_of_brain": mask.volume_ml / brain.volume_ml,
+    }
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """What a summary.json says. Raises `InputError` if it cannot be read."""
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"Cannot read {path}: {error}. Run again with --overwrite."
+        raise InputError(msg) from error
+
+
+def cases_from_files(
+    flairs: Sequence[Path], t1: Path | None = None, brain: Path | None = None, t2: Path | None = None
+) -> list[Case]:
+    """Cases from FLAIR files.
+
+    Raises
+    ------
+    InputError
+        There are several FLAIRs but one T1, T2 or brain.
+    """
+    for name, path in (("t1", t1), ("t2", t2), ("brain", brain)):
+        if path is not None and len(flairs) > 1:
+            msg = (
+                f"Wanted one FLAIR with --{name}, got {len(flairs)} FLAIRs and one --{name}. Run them one by one,"
+                " or give a table with --cases."
+            )
+            raise InputError(msg)
+    return [Case("", "", flair, t1=t1, t2=t2, brain=brain) for flair in flairs]
+
+
+def folder_names(cases: Sequence[Case]) -> list[str]:
+    """A folder name for each case, no two alike.
+
+    A case of a table is called by its subject (and session; on a clash, its data set before that); a file by its BIDS
+    sub-/ses- part, else its stem, else, on a clash, its parent folder.
+
+    Raises
+    ------
+    InputError
+        Two names still clash, or a name cannot be a folder.
+    """
+    names = [_first_name(case) for case in cases]
+    clashing = {name for name, count in Counter(names).items() if count > 1}
+    names = [_second_name(case) if name in clashing else name for case, name in zip(cases, names, strict=True)]
+    owners: dict[str, Case] = {}
+    for name, case in zip(names, cases, strict=True):
+        if name in owners:
+            msg = (
+                f"{case.flair} and {owners[name].flair} would both be called {name!r}. Put them into folders of"
+                " different names, or give a table with --cases."
+            )
+            raise InputError(msg)
+        owners[name] = case
+    return names
+
+
+def _what_ran(recipe: Recipe, rule: ThresholdRule, threshold: Threshold) -> dict[str, Any]:
+    return {
+        "recipe": recipe.name,
+        "method": recipe.method,
+        "why": recipe.why,
+        "threshold": asdict(threshold),
+        "note": recipe.note(rule),
+        "parameters": {"method": asdict(recipe.configured()), "components": asdict(recipe.components)},
+    }
+
+
+def _first_name(case: Case) -> str:
+    if case.subject:
+        return _as_folder("_".join(part for part in (case.subject, case.session) if part))
+    assert case.flair is not None
+    bids = re.match(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?", case.flair.name)
+    return "_".join(part for part in bids.groups() if part) if bids else _as_folder(_stem(case.flair))
+
+
+def _second_name(case: Case) -> str:
+    if case.subject:
+        return _as_folder("_".join(part for part in (case.dataset, case.subject, case.session) if part))
+    assert case.flair is not None
+    return _as_folder(case.flair.absolute().parent.name)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _as_folder(name: str) -> str:
+    """A name that stays inside OUT: no separators, no leading dot."""
+    safe = re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".")
+    return safe or "_"
+
+
+def _centre_mm(places: Any, vox_to_ras: Any) -> Any:
+    return vox_to_ras[:3, :3] @ places.mean(axis=0) + vox_to_ras[:3, 3]
