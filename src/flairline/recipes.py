@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from flairline import registry
 from flairline.errors import MissingExtraError, UnknownNameError
 from flairline.postprocess.components import ComponentRule
+from flairline.postprocess.steps import Step
 from flairline.postprocess.threshold import BrainQuantile, ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
 
@@ -25,6 +27,8 @@ class Recipe:
     ----------
     threshold
         The recipe's own label-free rule; None where it has none, and then its per-subject Dice is NaN.
+    steps
+        What happens to the score before the threshold, in order.
     """
 
     name: str
@@ -32,14 +36,16 @@ class Recipe:
     components: ComponentRule = field(default_factory=ComponentRule)
     threshold: ThresholdRule | None = None
     why: str = ""
+    steps: tuple[Step, ...] = ()
 
     def configured(self) -> Any:
         """The method's configuration object. Raises `UnknownNameError` or `MissingExtraError`."""
         return registry.load("methods", self.method)()
 
     def scorer(self) -> Scorer:
-        """The method's scorer, ready to use."""
-        return self.configured().fit(())
+        """The method's scorer and the recipe's steps, ready to use."""
+        score = self.configured().fit(())
+        return partial(_stepped, score, self.steps) if self.steps else score
 
     @property
     def info(self) -> MethodInfo:
@@ -55,6 +61,13 @@ class Recipe:
         """Threshold and filter a score."""
         threshold = rule.choose(score, brain)
         return mask_from_score(score, brain, threshold, self.components), threshold
+
+
+def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
+    score = scorer(scan)
+    for step in steps:
+        score = step(scan, score)
+    return score
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,10 @@ from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import LAST, Budget, has_bf16, train
 from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
 
-VALIDATION_SCANS = 24
+HELD_OUT_SCANS = 24
+"""Synthetic scans of held-out heads, for the calibration."""
+VALIDATION_SCANS = 8
+"""How many of them also choose the best weights during the training."""
 HELD_OUT = 2
 """Label maps that only validation and calibration scans are made from."""
 
@@ -68,7 +71,7 @@ def fit_folder(
     maps = [to_classes(read_volume(path).array) for path in label_maps]
     drawings = [read_mask(path).array for path in shapes] or None
     stems = fill_cache(work / "scans", maps[:-HELD_OUT], size.scans, seed, drawings, workers)
-    held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(VALIDATION_SCANS, size.scans), seed + 1, drawings, workers)
+    held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
     budget = Budget(size.steps, max_minutes, validate_every=min(300, size.steps))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
     done = _steps_done(work) if resume else 0
@@ -76,7 +79,7 @@ def fit_folder(
     state, curve = train(
         objective,
         DataLoader(crops, batch_size=size.batch),
-        DataLoader(WholeScans(held), batch_size=1),
+        DataLoader(WholeScans(held[:VALIDATION_SCANS]), batch_size=1),
         work,
         resume,
         device,

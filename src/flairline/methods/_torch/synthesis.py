@@ -100,9 +100,12 @@ class Synthetic:
 
 def to_classes(labels: NDArray[np.floating]) -> NDArray[np.uint8]:
     """FreeSurfer's numbers -> `CLASSES`, cropped to the brain and 10 voxels around it."""
-    classes = np.where(labels > 0, SOFT, OUTSIDE).astype(np.uint8)
-    for index, numbers in FREESURFER.items():
-        classes[np.isin(labels, numbers)] = index
+    numbers = labels.astype(np.int32)
+    table = np.full(max(int(numbers.max()) + 1, 1024), SOFT, dtype=np.uint8)
+    table[0] = OUTSIDE
+    for index, known in FREESURFER.items():
+        table[list(known)] = index
+    classes = table[np.maximum(numbers, 0)]
     inside = np.argwhere((classes >= VENTRICLE) & (classes <= HIPPOCAMPUS))
     low, high = np.maximum(inside.min(axis=0) - 10, 0), inside.max(axis=0) + 11
     return np.ascontiguousarray(classes[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])

@@ -1,0 +1,64 @@
+"""Thresholds with a meaning that need no labels of the scans they are used on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from flairline.types import Mask, Threshold, Volume
+
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A value that was the best on synthetic scans, whose lesions are known because they were drawn."""
+
+    value: float
+    scans: int
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The same value for every scan."""
+        return Threshold(self.value, "best mean Dice on synthetic scans", f"{self.scans} synthetic scans")
+
+
+@dataclass(frozen=True)
+class ModelThreshold:
+    """The threshold that a model folder says it was calibrated to."""
+
+    folder: Path
+    method: str
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """What config.json says. Raises `ModelError` if the folder is broken."""
+        from flairline.methods._torch.folder import load_config
+
+        calibration = load_config(self.folder, self.method)["calibration"]
+        return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
+
+
+@dataclass(frozen=True)
+class ExpectedFalsePositives:
+    """The score that normal tissue exceeds in `max_ml` of this brain, by the scan's own histogram.
+
+    For scores that are distances from normal tissue, zero at its peak, as `zscore`. Normal tissue's positive scores
+    are taken for the upper half of a normal curve whose width is their median's; `sharpness` half-widths around the
+    peak count as normal tissue, so lesions do not widen it.
+    """
+
+    max_ml: float
+    sharpness: float = 2.0
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The threshold of one scan."""
+        values = score.array[brain.array]
+        bright = values[(values > 0) & (values <= self.sharpness)]
+        rule, where = f"{self.max_ml:g} ml of normal tissue expected above it", "this scan"
+        if bright.size == 0:
+            return Threshold(float(np.finfo(np.float32).max), rule, where)
+        share = 2 * stats.norm.cdf(self.sharpness) - 1  # of a half-normal curve of width 1 below the cut
+        width = float(np.median(bright)) / stats.norm.ppf(0.5 + share / 4)
+        tail = min(0.5, self.max_ml / (brain.volume_ml))
+        return Threshold(max(width * float(stats.norm.isf(tail)), np.finfo(np.float32).tiny), rule, where)
