@@ -78,12 +78,15 @@ class Result:
     ----------
     counts
         Of each data set and method.
+    stored
+        The maps of each data set and method, as long as their folder is kept.
     failures
         Scan and reason.
     """
 
     rows: list[Row] = field(default_factory=list)
     counts: dict[tuple[str, str], Counts] = field(default_factory=dict)
+    stored: dict[tuple[str, str], list[StoredMap]] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     without_truth: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -219,6 +222,7 @@ def run(
         result.without_truth += [_name(scan.case) for scan in scans if not scan.has_truth]
         counts = _count(scans, protocol, seed)
         result.counts[dataset, maps.name] = counts
+        result.stored[dataset, maps.name] = scans
         measure = partial(_measure, protocol=protocol, threshold=counts.oracle().threshold)
         values: list[tuple[Case, dict[str, float]]] = []
         for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
@@ -299,14 +303,15 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
         explicit=np.packbits(explicit),
         brain=np.packbits(scan_map.brain),
         truth=np.packbits(truth),
-        rest=np.array([scan_map.rest_true, scan_map.rest_false]),
+        n_rest=np.array(scan_map.n_rest),
+        rest_true_places=scan_map.rest_true_places,
         spacing_mm=np.array(spacing_mm),
         mask=np.packbits(mask) if mask is not None else np.zeros(0, np.uint8),
     )
     write_bytes(path, buffer.getvalue())
 
 
-def _load(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
+def load_map(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     """A stored map, its truth (x, y, z), and its mask (x, y, z) if the recipe makes one."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -318,8 +323,8 @@ def _load(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     truth, explicit = (_unpacked(stored[name], (x, y, z)) for name in ("truth", "explicit"))
     places = np.flatnonzero(explicit)
     brain = np.unpackbits(stored["brain"], count=places.size).astype(np.bool_)
-    rest_true, rest_false = stored["rest"].tolist()
-    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, rest_true, rest_false)
+    rest = int(stored["n_rest"]), stored["rest_true_places"]
+    scan_map = ScanMap((x, y, z), places, stored["score"], truth.ravel()[places], brain, *rest)
     return scan_map, truth, _unpacked(stored["mask"], (x, y, z)) if stored["mask"].size else None
 
 
@@ -334,7 +339,7 @@ def _count(scans: Sequence[StoredMap], protocol: Protocol, seed: int) -> Counts:
 
     def add_all(counts: Counts, smallest_kept_voxels: int) -> Counts:
         for scan in with_truth:
-            counts.update(_load(scan.path)[0], _patient(scan.case), smallest_kept_voxels, rule.connectivity)
+            counts.update(load_map(scan.path)[0], _patient(scan.case), smallest_kept_voxels, rule.connectivity)
         return counts
 
     if protocol.n_thresholds is None or not with_truth:
@@ -349,7 +354,7 @@ def _measure(scan: StoredMap, protocol: Protocol, threshold: float) -> dict[str,
 
     A metric of a mask is measured at the recipe's own threshold and, under the name with `_at_oracle`, at the cohort's.
     """
-    scan_map, truth, mask = _load(scan.path)
+    scan_map, truth, mask = load_map(scan.path)
     brain = scan_map.dense(scan_map.brain)
     score = scan_map.dense(scan_map.score)
     at_oracle = None if np.isnan(threshold) else protocol.mask_at(score, brain, threshold)

@@ -39,6 +39,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable
 ProtocolOption = Annotated[
     str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published) or sound.")
 ]
+StripOption = Annotated[str, typer.Option("--strip-on", help="Take the brain from the t1 or from the flair.")]
+RegistrationOption = Annotated[str, typer.Option("--registration", help="greedy, or dipy (the paper's engine).")]
+AtlasOption = Annotated[str, typer.Option("--atlas", help="mni, sri24, or a skull-stripped T1 as a file.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser at the end.")]
+VerdictsOption = Annotated[
+    Path | None, typer.Option("--verdicts", help="Verdicts saved from a page; what failed is left out.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap intervals.")]
 
 
@@ -69,18 +76,34 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def segment(
-    flairs: Annotated[list[Path] | None, typer.Argument(metavar="FLAIR...", help="Skull-stripped FLAIR scans.")] = None,
+    flairs: Annotated[
+        list[Path] | None, typer.Argument(metavar="FLAIR...", help="FLAIR scans, raw or skull-stripped; DICOM folders.")
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")] = Path("flairline-out"),
     cases: CasesOption = None,
-    t1: Annotated[Path | None, typer.Option("--t1", help="T1 of the one FLAIR, on its grid.")] = None,
+    t1: Annotated[Path | None, typer.Option("--t1", help="T1 of the one FLAIR, on any grid.")] = None,
     t2: Annotated[Path | None, typer.Option("--t2", help="T2 of the one FLAIR, on its grid.")] = None,
-    brain: Annotated[Path | None, typer.Option("--brain", help="Brain mask of the one FLAIR.")] = None,
+    brain: Annotated[
+        str, typer.Option("--brain", help="auto, deepbet, robex, hdbet, none (it is stripped), or a mask file.")
+    ] = "auto",
     method: Annotated[str, typer.Option("--method", help="A method or recipe (flairline methods).")] = "default",
     threshold: Annotated[
         str | None, typer.Option("--threshold", help="0.95: a score; q0.98: a quantile of the brain.")
     ] = None,
+    strip_on: StripOption = "t1",
+    registration: RegistrationOption = "greedy",
+    atlas: AtlasOption = "mni",
+    space: Annotated[str, typer.Option("--space", help="Write results in native space, atlas space, or both.")] = (
+        "native"
+    ),
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
+    ] = None,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
+    open_page: OpenOption = False,
     jobs: JobsOption = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,22 +111,35 @@ def segment(
 
     Example: [bold]flairline segment flair.nii.gz --threshold q0.98 -o results[/bold]
     """
+    from functools import partial
+
     from flairline import segment as segmenting
     from flairline.postprocess.threshold import parse_threshold
-    from flairline.report.found import write_page
+    from flairline.preprocess.pipeline import checked_space, preprocess_settings
+    from flairline.report import build, collect, found
 
     if bool(flairs) == (cases is not None):
         msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
         raise InputError(msg)
-    found = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain, t2)
+    prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
+    brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
+    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
     rule = parse_threshold(threshold) if threshold is not None else None
-    settings = segmenting.Settings(method, rule, overwrite)
+    kept = (work or out / "work") if cache else None
+    settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
     outcomes = []
+    write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
     with _progress() as progress:
-        for outcome in segmenting.run(found, out, settings, jobs=jobs, after=write_page if report else None):
+        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=write_page if report else None):
             outcomes.append(outcome)
-            progress("segmenting", len(outcomes), len(found))
+            progress("segmenting", len(outcomes), len(scans))
+    done = [outcome.result for outcome in outcomes if outcome.result is not None]
+    page = done[0].folder / build.SCAN_PAGE if done else None
+    if report and len(scans) > 1:
+        collect.keep_failures(out, {one.item.subject: one.error for one in outcomes if one.error is not None})
+        page = collect.write_cohort(out)
     _print_segmented(outcomes, as_json)
+    _show(page if report else None, open_page, as_json)
     _leave(sum(outcome.error is not None for outcome in outcomes), len(outcomes))
 
 
@@ -118,6 +154,8 @@ def benchmark(
     keep_maps: Annotated[
         bool, typer.Option("--keep-maps", help="Keep OUT/work, to judge the same maps again.")
     ] = False,
+    verdicts: VerdictsOption = None,
+    open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Methods x data sets x protocol -> rows.csv and manifest.json.
@@ -131,7 +169,7 @@ def benchmark(
     if cases is None:
         msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
         raise InputError(msg)
-    _judge(_table(cases), maps, protocol, out, jobs, seed, keep_maps, as_json)
+    _judge(_table(cases), maps, protocol, out, jobs, seed, verdicts, open_page, as_json, keep_maps)
 
 
 @app.command()
@@ -142,6 +180,8 @@ def evaluate(
     name: Annotated[str, typer.Option("--name", help="What to call the maps in the column method.")] = "files",
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
+    verdicts: VerdictsOption = None,
+    open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge maps that another program made, by the same code.
@@ -155,7 +195,49 @@ def evaluate(
     if not {"score", "mask"} & set(table.columns()):
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
-    _judge(table.cases(required=("truth",)), [judging.FileMaps(name)], protocol, out, jobs, seed, False, as_json)
+    judged = table.cases(required=("truth",))
+    _judge(judged, [judging.FileMaps(name)], protocol, out, jobs, seed, verdicts, open_page, as_json)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of segment or benchmark.")],
+    verdicts: Annotated[
+        Path | None, typer.Option("--verdicts", help="Verdicts saved from a page; they are shown and kept.")
+    ] = None,
+    open_page: OpenOption = False,
+) -> None:
+    """Write the page of all results again, reading back the viewers' verdicts.
+
+    Example: [bold]flairline report results --verdicts verdicts.json[/bold]
+    """
+    from flairline.report import collect
+
+    if not out.is_dir():
+        msg = f"Wanted a folder with results, but there is none at {out}. Name the folder given to -o."
+        raise InputError(msg)
+    _show(collect.write_cohort(out, verdicts), open_page, False)
+
+
+@app.command()
+def serve(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of segment or benchmark.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8377,
+    open_page: OpenOption = False,
+) -> None:
+    """Serve the pages on 127.0.0.1, saving verdicts at once to OUT/verdicts.json.
+
+    Example: [bold]flairline serve results --open[/bold]
+    """
+    from flairline.report.serve import Server
+
+    server = Server(out, port)
+    typer.echo(f"{server.address} serves {out} to this machine only; stop it with Ctrl+C.")
+    if open_page:
+        import webbrowser
+
+        webbrowser.open(server.address)
+    server.run()
 
 
 @app.command()
@@ -205,17 +287,28 @@ def _table(path: Path) -> list[Any]:
 
 
 def _judge(
-    cases: list[Any], maps: list[Any], protocol: str, out: Path, jobs: int, seed: int, keep_maps: bool, as_json: bool
+    cases: list[Any],
+    maps: list[Any],
+    protocol: str,
+    out: Path,
+    jobs: int,
+    seed: int,
+    verdicts: Path | None,
+    open_page: bool,
+    as_json: bool,
+    keep_maps: bool = False,
 ) -> None:
-    """Run every method, write rows and manifest, print the cohorts' rows, and leave with the right exit code."""
+    """Run every method, write rows, manifest and page, print the cohorts' rows, leave with the right exit code."""
     import shutil
     from dataclasses import asdict
 
     from flairline import benchmark as judging
     from flairline import protocols
     from flairline.io.files import prepare_folder
+    from flairline.report import collect
 
     chosen = protocols.load(protocol)
+    cases, left_out = _without_failed(cases, verdicts)
     prepare_folder(out)
     with _progress() as progress:
         results = [
@@ -224,20 +317,50 @@ def _judge(
     rows = [row for result in results for row in result.rows]
     parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
     judging.write_rows(out / "rows.csv", rows)
-    judging.write_manifest(out / "manifest.json", cases, parameters, results)
+    judging.write_manifest(out / "manifest.json", cases, {**parameters, "left_out": left_out}, results)
+    collect.keep_details(out, results, chosen, left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
     failures = {scan: reason for result in results for scan, reason in result.failures}
     if as_json:
-        typer.echo(json.dumps({"rows": [_plain_row(row) for row in rows], "failures": failures}, indent=2))
+        plain = {"rows": [_plain_row(row) for row in rows], "failures": failures, "left_out": left_out}
+        typer.echo(json.dumps(plain, indent=2))
     else:
         _print_rows(rows)
         without = sorted({scan for result in results for scan in result.without_truth})
         if without:
             typer.echo(f"Without a truth, so not judged: {', '.join(without)}")
+        if left_out:
+            typer.echo(f"Left out by verdict: {len(left_out)} of {len(left_out) + len(cases)}: {', '.join(left_out)}")
         typer.echo(f"All rows: {out / 'rows.csv'}")
+    _show(collect.write_cohort(out), open_page, as_json)
     _say_failures(failures)
     _leave(len(failures), len(cases))
+
+
+def _without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], list[str]]:
+    """Cases that no verdict failed, and the names of those that one did."""
+    if verdicts is None:
+        return cases, []
+    from flairline.report import verdicts as saying
+
+    kept, left_out = saying.without_failed(cases, saying.read(verdicts))
+    if not kept:
+        msg = f"Wanted at least one case, but {verdicts} fails all {len(left_out)}. Give another table."
+        raise InputError(msg)
+    return kept, left_out
+
+
+def _show(page: Path | None, open_page: bool, quiet: bool) -> None:
+    """Say where the page is, and open it if asked to."""
+    if page is None or not page.exists():
+        return
+    if not quiet:
+        typer.echo(f"Page: {page}")
+    if open_page:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _print_rows(rows: list[Row]) -> None:
@@ -271,6 +394,9 @@ def _print_segmented(outcomes: list[Any], as_json: bool) -> None:
     if lines:
         columns = ["subject", "volume ml", "lesions", "threshold", "status", "folder"]
         _print_table(f"Segmented with {done[0].summary['recipe']}", columns, lines)
+    for one in done:
+        for flag in (one.summary.get("qc") or {}).get("flags", []):
+            _say(f"flairline: LOOK AT {one.summary['subject']}: {flag['figure']} {flag['reason']}.")
     for note in sorted({one.summary["note"] for one in done if one.summary.get("note")}):
         typer.echo(f"Mind: the volume is {note}.")
     if done:

@@ -9,17 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from flairline import engine, recipes
 from flairline.errors import InputError
 from flairline.io.files import prepare_folder, sha256, write_json
-from flairline.io.nifti import write_mask, write_volume
+from flairline.io.nifti import read_mask, write_mask, write_volume
 from flairline.postprocess.components import label_components
 from flairline.postprocess.threshold import ThresholdRule
+from flairline.preprocess import quality
 from flairline.preprocess.assemble import assemble
+from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
+from flairline.preprocess.resample import resample_mask
 from flairline.provenance import versions
 from flairline.recipes import FALLBACK_THRESHOLD, Recipe
 from flairline.types import Case, Mask, Scan, Threshold, Volume
@@ -39,11 +42,20 @@ class Settings:
         Overrules the recipe's own rule.
     overwrite
         Whether results that are there already are made again.
+    preprocess
+        How raw scans are prepared. None prepares scans with a skull by the defaults and leaves others as they are.
+    space
+        The spaces that results are written in; native ones are always written.
+    work
+        Folder that the steps of preprocessing keep results in; None keeps nothing.
     """
 
     recipe: str = "default"
     threshold: ThresholdRule | None = None
     overwrite: bool = False
+    preprocess: PreprocessSettings | None = None
+    space: Literal["native", "atlas", "both"] = "native"
+    work: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Found:
     threshold: Threshold
     summary: dict[str, Any]
     truth: Mask | None = None
+    prepared: Prepared | None = None
 
 
 After = Callable[[Found, Path], None]
@@ -101,6 +114,8 @@ def segment_case(case: Case, out: Path, settings: Settings, after: After | None 
     write_volume(folder / "score.nii.gz", found.score)
     write_mask(folder / "mask.nii.gz", found.mask)
     write_mask(folder / "brain.nii.gz", found.scan.brain)
+    if found.prepared is not None:
+        write_atlas_files(folder, found, found.prepared, images=settings.space != "native")
     if after is not None:
         after(found, folder)
     write_json(folder / SUMMARY, found.summary)
@@ -112,26 +127,38 @@ def find(case: Case, settings: Settings) -> Found:
     started = time.perf_counter()
     recipe = recipes.load(settings.recipe)
     rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
-    # The truth, if there is one, must not decide the grid: results lie on the scan's own.
-    labelled = assemble(case, keep_flair_grid=True)
-    scan, labels = labelled.scan, labelled.labels
+    scan, truth, prepared = _load(case, settings)
     score = recipe.scorer()(scan)
     mask, threshold = recipe.mask(score, scan.brain, rule)
     summary = {
         **_what_ran(recipe, rule, threshold),
         **measure(mask, scan.brain),
         "subject": case.subject,
+        **({"site": case.site} if case.site else {}),
         "voxel_mm": scan.spacing_mm,
         "space": scan.space.name,
         "inputs": {
             name: {"file": Path(path).name, "sha256": sha256(Path(path))} for name, path in scan.sources.items()
         },
+        "qc": _quality(scan, prepared),
         "versions": versions(),
         "seconds": time.perf_counter() - started,
         "intended_use": "research use only, not for diagnosis",
     }
-    truth = None if labels is None else Mask(labels > 0, scan.space)
-    return Found(scan, score, mask, threshold, summary, truth)
+    return Found(scan, score, mask, threshold, summary, truth, prepared)
+
+
+def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images: bool) -> None:
+    """Write both transforms and, with `images`, the results on the atlas's grid, its name in theirs."""
+    prepared.write_transforms(folder)
+    if prepared.atlas is None or not images:
+        return
+    space = f"space-{prepared.atlas.name}"
+    on_atlas = prepared.atlas_scan()
+    write_volume(folder / f"flair_{space}.nii.gz", on_atlas.flair)
+    write_mask(folder / f"brain_{space}.nii.gz", on_atlas.brain)
+    write_volume(folder / f"score_{space}.nii.gz", prepared.to_atlas(found.score))
+    write_mask(folder / f"mask_{space}.nii.gz", prepared.mask_to_atlas(found.mask))
 
 
 def measure(mask: Mask, brain: Mask) -> dict[str, Any]:
@@ -220,6 +247,37 @@ def folder_names(cases: Sequence[Case]) -> list[str]:
             raise InputError(msg)
         owners[name] = case
     return names
+
+
+def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared | None]:
+    """Scan on its FLAIR's own grid, truth on that grid, and how it was prepared if it had to be."""
+    wanted = settings.preprocess or PreprocessSettings()
+    if settings.space != "native":
+        wanted = replace(wanted, to_atlas="always")
+    if wanted == PreprocessSettings() and not is_raw(case):
+        # The truth, if there is one, must not decide the grid: results lie on the scan's own.
+        labelled = assemble(case, keep_flair_grid=True)
+        truth = None if labelled.labels is None else Mask(labelled.labels > 0, labelled.scan.space)
+        return labelled.scan, truth, None
+    prepared = prepare(case, wanted, settings.work)
+    truth = None if case.truth is None else resample_mask(read_mask(case.truth), prepared.scan.space)
+    return prepared.scan, truth, prepared
+
+
+def _quality(scan: Scan, prepared: Prepared | None) -> dict[str, Any]:
+    """Quality figures, flags with reasons, and what preprocessing found and did."""
+    if prepared is None:
+        figures = quality.brain_figures(scan.flair, scan.brain)
+        stored = scan.space.stored
+        notes = [stored.note] if stored is not None and stored.note else []
+        return {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)], "notes": notes}
+    return {
+        "figures": dict(prepared.figures),
+        "flags": [asdict(flag) for flag in prepared.flags],
+        "notes": list(prepared.notes),
+        "atlas": None if prepared.atlas is None else prepared.atlas.name,
+        "seconds": dict(prepared.seconds),
+    }
 
 
 def _what_ran(recipe: Recipe, rule: ThresholdRule, threshold: Threshold) -> dict[str, Any]:

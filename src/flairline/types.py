@@ -29,7 +29,7 @@ class StoredGrid:
     """How a grid lies in its file, so that results can go back onto it.
 
     `shape` and `vox_to_ras` are those of the file; `to_ras` is nibabel's orientation array that leads from the file's
-    axes to RAS+; the codes are the NIfTI header's.
+    axes to RAS+; the codes are the NIfTI header's. `note` says what the reader had to decide, empty where nothing.
     """
 
     shape: tuple[int, int, int]
@@ -37,6 +37,7 @@ class StoredGrid:
     to_ras: NDArray[np.float64]
     qform_code: int = 1
     sform_code: int = 1
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
@@ -48,6 +49,29 @@ def last_panel(picture: np.ndarray) -> tuple[int, int]:
     """First and last column of the dark panels."""
     dark = (picture[:, :, :3].max(axis=2) < 0.05).sum(axis=0) > 0.3 * len(picture)
     return int(np.flatnonzero(dark)[0]), int(np.flatnonzero(dark)[-1])
+
+
+COLOUR_BLINDNESS = {  # Machado et al. 2009, severity 1.0, on linear RGB
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    "none": np.eye(3),
+    "grey print": [[0.2126, 0.7152, 0.0722]] * 3,
+}
+
+
+@pytest.mark.parametrize("sight", COLOUR_BLINDNESS)
+def test_the_three_colours_are_told_apart_with_any_sight(sight):
+    """Pairwise distance in CIELAB; 2.3 is just noticeable, a tenth of the scale is plain to see."""
+    from skimage.color import rgb2lab
+
+    colours = np.array([to_rgb(kind.colour) for kind in (FOUND, MISSED, FALSE)])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(COLOUR_BLINDNESS[sight]).T, 0, 1)
+    seen = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(seen[None])[0]
+    distances = [np.linalg.norm(lab[i] - lab[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert min(distances) > (12 if sight == "grey print" else 25)
 
 
 def test_classes_share_the_voxels_out():
@@ -120,11 +144,11 @@ def test_proportions_follow_the_spacing(spacing_mm, tmp_path):
     nothing = ball(scan)
     write_overlay(tmp_path / "o.png", scan, score_of(scan), nothing, nothing, slices=1)
     picture = imread(tmp_path / "o.png")[:, :, :3]
-    top_panel = picture[: len(picture) // 3, 40:]
-    grey = (np.ptp(top_panel, axis=2) < 0.02) & (top_panel[:, :, 0] > 0.3)
-    first = np.flatnonzero((top_panel.max(axis=2) < 0.05).any(axis=1))[0]
-    rows, columns = (np.flatnonzero(grey[first:].sum(axis=axis) > 20) for axis in (1, 0))
-    columns = columns[(top_panel[first:][:, columns, 0] < 0.05).any(axis=0)]  # inside the panel, not the white page
+    lit = (
+        np.abs(picture - np.array(colormaps["magma"](1.0)[:3])).max(axis=2) < 0.05
+    )  # only the score's row has this colour
+    lit = lit[: int(0.85 * len(picture))]
+    rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
     expected = (46 * spacing_mm[1]) / (37 * spacing_mm[0])
     assert (rows[-1] - rows[0] + 1) / (columns[-1] - columns[0] + 1) == pytest.approx(expected, rel=0.06)
 

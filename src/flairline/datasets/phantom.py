@@ -69,6 +69,7 @@ _EDGE_MM = {"tumour": 5.0}  # over which the signal falls off; never less than a
 _FLAIR_TISSUES = {"csf": (0.12, 0.25), "grey": (1.1, 1.2)}
 _T1_TISSUES = {"csf": (0.2, 0.3), "grey": (0.65, 0.75)}
 _WHITE = 600.0  # scanner units; rounded to whole numbers as scanners store them, so ties occur
+_CHUNK = 1_000_000  # voxels interpolated at once
 _PAD_MM = 18  # around the template's field of view, for scalp and skull
 _SHELLS_MM = (2.0, 8.0, 14.0)  # outer ends of fluid, bone and scalp, by distance from the brain
 
@@ -89,7 +90,7 @@ class Lesion:
 class LesionKinds:
     """Which voxel belongs to which lesion: `labels` (x, y, z) holds 0 or the number n of a lesion of kind `names[n-1]`.
 
-    A lesion that another one covers wholly keeps its number and has no voxel.
+    Every number has voxels: a lesion that another one covers wholly, or that is too small for the grid, is left out.
     """
 
     labels: NDArray[np.int32]
@@ -234,9 +235,10 @@ def phantom(
         _image(brain, signal, head, axes_mm, noise, bias, of_imaging, fat) for signal, fat in ((flair, 1.25), (t1, 1.6))
     ]
     label_volume = np.zeros(space.shape, dtype=np.int32)
-    label_volume[brain] = labels
+    visible = np.setdiff1d(labels, [0])
+    label_volume[brain] = np.where(labels > 0, np.searchsorted(visible, labels) + 1, 0)
     scan = Scan("phantom", Volume(images[0], space), Mask(brain, space), Volume(images[1], space))
-    kinds = LesionKinds(label_volume, tuple(lesion.kind for lesion in placed))
+    kinds = LesionKinds(label_volume, tuple(placed[number - 1].kind for number in visible))
     return scan, Mask(label_volume > 0, space), kinds
 
 
@@ -295,8 +297,12 @@ def _sample(
     """Linear interpolation of a map at template millimetres (3, n); zero outside of it."""
     from scipy.ndimage import map_coordinates
 
-    voxels = (mm - origin_mm[:, None]) / np.array(sides_mm)[:, None]
-    return map_coordinates(array, voxels, output=np.float32, order=1, mode="constant")
+    values = np.empty(mm.shape[1], dtype=np.float32)
+    for start in range(0, mm.shape[1], _CHUNK):  # map_coordinates works in float64: all at once would take half a GB
+        part = slice(start, start + _CHUNK)
+        voxels = (mm[:, part] - origin_mm[:, None]) / np.array(sides_mm)[:, None]
+        map_coordinates(array, voxels, output=values[part], order=1, mode="constant")
+    return values
 
 
 @dataclass(frozen=True)

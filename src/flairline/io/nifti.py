@@ -7,6 +7,7 @@ qform and sform set. The same array gives the same bytes: no time stamp goes int
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from flairline.errors import ImageError
 from flairline.io.files import write_bytes
+from flairline.io.headers import choose_affine
 from flairline.types import Mask, Space, StoredGrid, Volume
 
 _IsalError: type[Exception] = IsalError  # type: ignore[assignment]  # isal ships an instance annotation
@@ -80,13 +82,12 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 
 def _read(path: Path) -> tuple[NDArray[Any], Space]:
-    image = _parse(path, _content(path))
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1 and len(shape) == 4:
-        shape = shape[:-1]
+    content = _content(path)
+    image = _parse(path, content)
+    shape = image.shape[:3] if len(image.shape) == 4 and image.shape[3] == 1 else image.shape
     if len(shape) != 3:
         raise ImageError(_wrong_dimensions(path, image.shape))
-    if min(shape) < 1 or int(np.prod(shape)) == 1:
+    if min(shape) < 1 or math.prod(shape) == 1:
         msg = f"Wanted a volume, but {path} has the shape {_by(image.shape)}, a single voxel or none."
         raise ImageError(msg)
     if image.get_data_dtype().fields is not None:
@@ -95,8 +96,12 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
     if np.issubdtype(image.get_data_dtype(), np.complexfloating):
         msg = f"Wanted magnitudes, but {path} has complex values. Save the magnitude image."
         raise ImageError(msg)
-    vox_to_ras = _checked_affine(path, image)
+    affine, note = choose_affine(path, image.header)
+    vox_to_ras = _checked_affine(path, affine)
     try:
+        # A damaged header may promise terabytes, which must not be asked of the memory first.
+        if image.dataobj.offset + math.prod(shape) * image.get_data_dtype().itemsize > len(content):
+            raise EOFError
         stored_array = np.asanyarray(image.dataobj).reshape(shape)
     except (OSError, ValueError, EOFError, OverflowError) as error:
         msg = f"{path} is cut off or damaged: its header promises {_by(image.shape)} voxels that are not there."
@@ -109,6 +114,7 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
         to_ras=to_ras,
         qform_code=int(image.header["qform_code"]),
         sform_code=int(image.header["sform_code"]),
+        note=note,
     )
     array = apply_orientation(stored_array, to_ras)  # the file's axes -> (x, y, z) in RAS+
     space = Space(tuple(array.shape), vox_to_ras @ inv_ornt_aff(to_ras, shape), "native", stored)
@@ -156,9 +162,8 @@ def _parse(path: Path, content: bytes) -> Any:
     raise ImageError(msg)
 
 
-def _checked_affine(path: Path, image: Any) -> NDArray[np.float64]:
+def _checked_affine(path: Path, affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """The affine, refused if it cannot belong to a scan of a head."""
-    affine = np.asarray(image.affine, dtype=np.float64)
     linear = affine[:3, :3]
     sides = np.linalg.norm(linear, axis=0)
     rows = "; ".join(" ".join(f"{value:.4g}" for value in row) for row in affine[:3])

@@ -1,9 +1,9 @@
 """Voxel counts at every threshold, of fixed size, that add up from scans to cohorts.
 
 Error of each metric
-    Counts at the start of a bin are exact; the order inside a bin is not known. What a finer binning could change is
-    bounded by the counts themselves (`Counts.bounds`): between the order inside each bin that is best for the metric
-    (lesion voxels first) and the one that is worst. A threshold found is off by at most the width of its bin.
+    Counts at the start of a bin are exact; the order inside a bin is not known, other than in that of zero, where all
+    scores are equal. What a finer binning could change is bounded by the counts themselves (`Counts.bounds`): between
+    the order inside each bin that is best for the metric (lesion voxels first) and the one that is worst.
 
 Bootstrap
     Poisson(1) replicates on a coarser binning. The weights are drawn from the seed and the patient's name, so scans of
@@ -13,12 +13,12 @@ Bootstrap
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.metrics._binning import bin_starts, bins_of, coarse_starts
+from flairline.metrics._binning import bin_starts, bins_of, coarse_starts, levels_of
 from flairline.metrics._growth import filtered_gains
 from flairline.types import BoolArray, FloatArray
 
@@ -42,8 +42,10 @@ class ScanMap:
         Flat indices (C order) of the explicit voxels.
     score, truth, brain
         Of the explicit voxels.
-    rest_true, rest_false
-        Lesion and other voxels among the implicit zeros.
+    n_rest
+        Number of the implicit zeros.
+    rest_true_places
+        Flat indices of the lesion voxels among the implicit zeros.
     """
 
     shape: tuple[int, int, int]
@@ -51,8 +53,8 @@ class ScanMap:
     score: FloatArray
     truth: BoolArray
     brain: BoolArray
-    rest_true: int
-    rest_false: int
+    n_rest: int
+    rest_true_places: NDArray[np.int64]
 
     @classmethod
     def from_arrays(cls, score: FloatArray, truth: BoolArray, brain: BoolArray, brain_only: bool) -> ScanMap:
@@ -69,21 +71,25 @@ class ScanMap:
         if not np.isfinite(values).all():
             msg = "scores must be finite, found NaN or infinity"
             raise ValueError(msg)
-        explicit_truth = truth.ravel()[places]
-        rest = 0 if brain_only else score.size - places.size
-        rest_true = 0 if brain_only else int(np.count_nonzero(truth)) - int(np.count_nonzero(explicit_truth))
         x, y, z = score.shape
-        return cls((x, y, z), places, values, explicit_truth, brain.ravel()[places], rest_true, rest - rest_true)
+        n_rest = 0 if brain_only else score.size - places.size
+        rest_true_places = np.flatnonzero(truth & ~explicit & (not brain_only))
+        return cls((x, y, z), places, values, truth.ravel()[places], brain.ravel()[places], n_rest, rest_true_places)
+
+    @property
+    def rest(self) -> Int64Array:
+        """Lesion and other voxels among the implicit zeros."""
+        return np.array([self.rest_true_places.size, self.n_rest - self.rest_true_places.size])
 
     @property
     def fills_its_box(self) -> bool:
         """Whether every voxel of the box is evaluated."""
-        return self.places.size + self.rest_true + self.rest_false == int(np.prod(self.shape))
+        return self.places.size + self.n_rest == int(np.prod(self.shape))
 
     @property
     def extremes(self) -> tuple[float, float]:
         """Lowest and highest score, implicit zeros included."""
-        values = [0.0] if self.rest_true + self.rest_false else []
+        values = [0.0] if self.n_rest else []
         if self.score.size:
             values += [float(self.score.min()), float(self.score.max())]
         return min(values), max(values)
@@ -120,11 +126,11 @@ class Counts:
     gained
         (4, bins): what each bin adds: true and false voxels before, true and false voxels after the filter.
     outside
-        True and false voxels outside the brain.
+        (2, bins): what each bin adds outside the brain: true and false voxels, before the filter.
     coarse
         First bin of each coarse bin of the replicates.
-    replicates, outside_replicates
-        (replicates, 4, coarse bins) and (replicates, 2): bootstrap replicates of `gained` and `outside`.
+    replicates
+        (replicates, 6, coarse bins): bootstrap replicates of `gained` and `outside`.
     minimum, maximum
         Of all scores.
     grid
@@ -134,11 +140,10 @@ class Counts:
 
     starts: NDArray[np.floating]
     gained: Int64Array
+    outside: Int64Array
     coarse: NDArray[np.int64]
     replicates: Int64Array
     inclusive: bool = True
-    outside: Int64Array = field(default_factory=lambda: np.zeros(2, np.int64))
-    outside_replicates: Int64Array = field(default_factory=lambda: np.zeros((N_REPLICATES, 2), np.int64))
     minimum: float = np.inf
     maximum: float = -np.inf
     n_scans: int = 0
@@ -148,22 +153,24 @@ class Counts:
     @classmethod
     def empty(cls, seed: int = 0) -> Counts:
         """Counts of no scan, at all thresholds."""
-        starts, coarse = bin_starts(), coarse_starts()
-        replicates = np.zeros((N_REPLICATES, 4, coarse.size), np.int64)
-        return cls(starts, np.zeros((4, starts.size), np.int64), coarse, replicates, seed=seed)
+        return cls._zeros(bin_starts(), coarse_starts(), True, seed)
 
     @classmethod
     def at_thresholds(cls, thresholds: NDArray[np.floating], seed: int = 0) -> Counts:
         """Counts of no scan, exact at ascending thresholds where `mask = score > threshold`, as published."""
         starts = np.append(-np.inf, thresholds)  # the first bin holds what no threshold marks
-        n_bins = starts.size
-        replicates = np.zeros((N_REPLICATES, 4, n_bins), np.int64)
-        return cls(starts, np.zeros((4, n_bins), np.int64), np.arange(n_bins), replicates, inclusive=False, seed=seed)
+        return cls._zeros(starts, np.arange(starts.size), False, seed)
+
+    @classmethod
+    def _zeros(cls, starts: NDArray[np.floating], coarse: Int64Array, inclusive: bool, seed: int) -> Counts:
+        gained, outside = np.zeros((4, starts.size), np.int64), np.zeros((2, starts.size), np.int64)
+        replicates = np.zeros((N_REPLICATES, 6, coarse.size), np.int64)
+        return cls(starts, gained, outside, coarse, replicates, inclusive, seed=seed)
 
     @property
     def nbytes(self) -> int:
         """Memory of all arrays; the same for every cohort."""
-        own = (self.starts, self.gained, self.coarse, self.replicates, self.outside, self.outside_replicates)
+        own = (self.starts, self.gained, self.outside, self.coarse, self.replicates)
         return sum(array.nbytes for array in own) + (self.grid.nbytes if self.grid else 0)
 
     @property
@@ -179,20 +186,20 @@ class Counts:
     def update(self, scan: ScanMap, patient: str, smallest_kept_voxels: int = 20, connectivity: int = 26) -> None:
         """Add one scan, with what a filter leaves of it (1 or 0: no filter). Scans of one `patient` share weights."""
         bins, rest_bin = self._bins(scan.score), int(self._bins(np.zeros(1, np.float32))[0])
-        n_bins, rest = self.starts.size, np.array([scan.rest_true, scan.rest_false])
-        before = np.stack([np.bincount(bins[which], minlength=n_bins) for which in (scan.truth, ~scan.truth)])
-        before[:, rest_bin] += rest
+        before, outside = (
+            np.stack(
+                [np.bincount(bins[which & there], minlength=self.starts.size) for which in (scan.truth, ~scan.truth)]
+            )
+            for there in (np.True_, ~scan.brain)
+        )
+        before[:, rest_bin] += scan.rest
+        outside[:, rest_bin] += scan.rest
         after = _after_filter(scan, bins, rest_bin, before, smallest_kept_voxels, connectivity)
-        gained = np.concatenate([before, after])
-        beyond = ~scan.brain
-        outside = rest + np.array([np.count_nonzero(scan.truth & beyond), np.count_nonzero(~scan.truth & beyond)])
-        coarse = np.add.reduceat(gained, self.coarse, axis=1)
-        used = np.flatnonzero(coarse.any(axis=0))
-        weights = poisson_weights(patient, self.seed)
-        self.replicates[:, :, used] += weights[:, None, None] * coarse[:, used]
-        self.outside_replicates += weights[:, None] * outside
-        self.gained += gained
+        self.gained += np.concatenate([before, after])
         self.outside += outside
+        coarse = np.add.reduceat(np.concatenate([before, after, outside]), self.coarse, axis=1)
+        used = np.flatnonzero(coarse.any(axis=0))
+        self.replicates[:, :, used] += poisson_weights(patient, self.seed)[:, None, None] * coarse[:, used]
         low, high = scan.extremes
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         self.n_scans += 1
@@ -211,7 +218,6 @@ class Counts:
             gained=self.gained + other.gained,
             replicates=self.replicates + other.replicates,
             outside=self.outside + other.outside,
-            outside_replicates=self.outside_replicates + other.outside_replicates,
             minimum=min(self.minimum, other.minimum),
             maximum=max(self.maximum, other.maximum),
             n_scans=self.n_scans + other.n_scans,
@@ -239,50 +245,86 @@ class Counts:
         return OraclePoint(float(thresholds[best]), best_before, float(after[best]))
 
     def brain_only(self) -> Counts:
-        """The same counts (before the filter) without what lies outside the brain, where every score is zero."""
+        """The same counts (before the filter) without what lies outside the brain."""
         gained = self.gained.copy()
-        gained[:2, np.searchsorted(self.starts, 0.0)] -= self.outside
-        return replace(self, gained=gained, outside=np.zeros(2, np.int64))
+        gained[:2] -= self.outside
+        return replace(self, gained=gained, outside=np.zeros_like(self.outside))
 
     def coarsened(self) -> Counts:
         """The same counts on the replicates' binning: what an interval is centred against."""
-        return self._on_coarse(np.add.reduceat(self.gained, self.coarse, axis=1), self.outside)
+        return self._on_coarse(np.add.reduceat(np.concatenate([self.gained, self.outside]), self.coarse, axis=1))
 
     def resampled(self, number: int) -> Counts:
         """Bootstrap replicate `number` (0 to N_REPLICATES - 1), on the replicates' binning."""
-        resampled = self._on_coarse(self.replicates[number], self.outside_replicates[number])
+        resampled = self._on_coarse(self.replicates[number])
         return replace(resampled, grid=self.grid.resampled(number) if self.grid else None)
 
     def bounds(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest value that each metric could have on the unbinned scores, by name; NaN if undefined."""
-        nan = float("nan")
-        if self.positives == 0 or self.negatives == 0:
-            return dict.fromkeys(("auroc", "auprc", "average_precision", "dice_oracle"), (nan, nan))
-        true, false, true_after, false_after = self.cumulated().astype(np.float64)
-        new_true, new_false = self.gained[:2, ::-1].astype(np.float64)
-        recall_gained = new_true / self.positives
-        lesions_last = _ratio(true - new_true, true - new_true + false)
-        lesions_first = _ratio(true, true + false - new_false)
-        precision_area = float((recall_gained * lesions_last).sum()), float((recall_gained * lesions_first).sum())
-        ties = float((recall_gained * new_false).sum()) / self.negatives / 2
-        area = roc_area(self)
-        best_dice = _dice(true_after, np.append(0, false_after[:-1]), self.positives).max()
-        dice = self.oracle().dice
+        """Lowest and highest value that each metric could have on the unbinned scores, by name; NaN if undefined.
+
+        The best threshold lies in some bin whose scores could reach the best Dice found, not always in the one found.
+        """
+        auprc, average_precision = self._precision_bounds()
+        auroc, auroc_brain = _roc_bounds(self), _roc_bounds(self.brain_only())
+        found = self.oracle()
+        bounds = {"auroc": auroc, "auroc_brain": auroc_brain, "auprc": auprc, "average_precision": average_precision}
+        if self.grid is not None or self.positives == 0:  # thresholds of its own are counted exactly
+            exact = {"dice_oracle": found.dice, "dice_oracle_before_filter": found.dice_before_filter}
+            exact["threshold_oracle"] = found.threshold
+            return {**bounds, **{name: (value, value) for name, value in exact.items()}}
+        before, after = self._best_dice()
+        could_win = np.flatnonzero(after >= found.dice)
+        highest, lowest = self.starts.size - 1 - could_win[[0, -1]]
         return {
-            "auroc": (area - ties, area + ties),
-            "auprc": precision_area,
-            "average_precision": precision_area,
-            "dice_oracle": (dice, dice if self.grid else float(best_dice)),
+            **bounds,
+            "dice_oracle": (found.dice, float(after.max())),
+            "dice_oracle_before_filter": (found.dice_before_filter, float(before.max())),
+            "threshold_oracle": (
+                float(self.starts[lowest]),
+                float(min(np.append(self.starts, np.inf)[highest + 1], self.maximum)),
+            ),
         }
+
+    def _precision_bounds(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Lowest and highest area under the precision-recall curve, by the trapezoid rule and by steps."""
+        if self.positives == 0:
+            return (np.nan, np.nan), (np.nan, np.nan)
+        true, false = self.cumulated()[:2].astype(np.float64)
+        new_true, new_false = self.gained[:2, ::-1].astype(np.float64)
+        earlier_true, earlier_false = true - new_true, false - new_false
+        # Every point of the curve inside a bin lies between these two.
+        lowest, highest = _ratio(earlier_true, earlier_true + false), _ratio(true, true + earlier_false)
+        steps_low, steps_high = lowest.copy(), highest.copy()
+        tied = self.starts[::-1] == 0
+        start = np.where(earlier_true + earlier_false > 0, _ratio(earlier_true, earlier_true + earlier_false), 1.0)
+        end = _ratio(true, true + false)
+        lowest[tied] = highest[tied] = (start + end)[tied] / 2
+        steps_low[tied] = steps_high[tied] = end[tied]
+        recall_gained = new_true / self.positives
+        areas = [float((recall_gained * precision).sum()) for precision in (lowest, highest, steps_low, steps_high)]
+        return (areas[0], areas[1]), (areas[2], areas[3])
+
+    def _best_dice(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Highest Dice that any threshold inside each bin could have, before and after the filter, from the top."""
+        true, false, true_after, false_after = self.cumulated()
+        tied = self.starts[::-1] == 0
+
+        def best(marked_true: Int64Array, marked_false: Int64Array) -> NDArray[np.float64]:
+            fewest_false = np.where(tied, marked_false, np.append(0, marked_false[:-1]))
+            return _dice(marked_true, fewest_false, self.positives)
+
+        return best(true, false), best(true_after, false_after)
 
     def _bins(self, scores: FloatArray) -> NDArray[np.int32]:
         if self.inclusive:
             return bins_of(scores)
-        return np.searchsorted(self.starts[1:], scores.astype(self.starts.dtype), side="left").astype(np.int32)
+        return levels_of(scores.astype(np.float32), self.starts[1:].astype(np.float64))
 
-    def _on_coarse(self, gained: Int64Array, outside: Int64Array) -> Counts:
-        nothing = np.zeros((0, 4, self.coarse.size), np.int64)
-        return Counts(self.starts[self.coarse], gained, self.coarse, nothing, self.inclusive, outside, grid=self.grid)
+    def _on_coarse(self, rows: Int64Array) -> Counts:
+        nothing = np.zeros((0, *rows.shape), np.int64)
+        return Counts(
+            self.starts[self.coarse], rows[:4], rows[4:], self.coarse, nothing, self.inclusive, grid=self.grid
+        )
 
 
 def poisson_weights(patient: str, seed: int) -> Int64Array:
@@ -308,6 +350,16 @@ def roc_area(counts: Counts) -> float:
     return float((false * (true_above + true / 2)).sum())
 
 
+def _roc_bounds(counts: Counts) -> tuple[float, float]:
+    """Lowest and highest area under the ROC curve; only in the bin of zero are equal scores known to be equal."""
+    area = roc_area(counts)
+    if np.isnan(area):
+        return area, area
+    of_bins = counts.gained[0] / counts.positives * (counts.gained[1] / counts.negatives)
+    unknown = float(of_bins[counts.starts != 0].sum()) / 2
+    return area - unknown, area + unknown
+
+
 def _after_filter(
     scan: ScanMap,
     bins: NDArray[np.int32],
@@ -324,7 +376,7 @@ def _after_filter(
     if not scan.fills_its_box:
         return filtered_gains(bins, scan.truth, scan.places, scan.shape, n_bins, smallest_kept_voxels, connectivity)
     # When the last bin is taken in, the whole box is marked: one component, no need to grow it voxel by voxel.
-    if rest_bin > lowest and scan.rest_true + scan.rest_false:
+    if rest_bin > lowest and scan.n_rest:
         bins, truth, places = _with_rest(scan, bins, rest_bin)
     else:
         truth, places = scan.truth, scan.places
@@ -340,17 +392,11 @@ def _after_filter(
 def _with_rest(
     scan: ScanMap, bins: NDArray[np.int32], rest_bin: int
 ) -> tuple[NDArray[np.int32], BoolArray, NDArray[np.int64]]:
-    """Bins, truth and places of every voxel of the box, the implicit zeros included.
-
-    Which of the implicit zeros are lesion does not matter to the growth of components, only their number in the
-    component does; all of them share one bin and, being the surroundings of the brain, one component.
-    """
+    """Bins, truth and places of every voxel of the box, the implicit zeros included."""
     size = int(np.prod(scan.shape))
     all_bins, truth = np.full(size, rest_bin, np.int32), np.zeros(size, np.bool_)
     all_bins[scan.places], truth[scan.places] = bins, scan.truth
-    implicit = np.ones(size, np.bool_)
-    implicit[scan.places] = False
-    truth[np.flatnonzero(implicit)[: scan.rest_true]] = True
+    truth[scan.rest_true_places] = True
     return all_bins, truth, np.arange(size)
 
 

@@ -48,10 +48,9 @@ def filtered_gains(
     order = _order_by_bin(bins, n_bins)
     n_places = int(np.prod(padded))
     _grow(
-        order,
-        bins,
-        padded_places.astype(np.int32),
-        truth,
+        bins[order],
+        padded_places[order].astype(np.int32),
+        truth[order],
         n_places,
         steps,
         _joined(around),
@@ -113,7 +112,6 @@ def _find(parent: NDArray[np.int32], place: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _grow(
-    order: NDArray[np.int32],
     bins: NDArray[np.int32],
     places: NDArray[np.int32],
     truth: NDArray[np.bool_],
@@ -123,15 +121,20 @@ def _grow(
     smallest_kept_voxels: int,
     gained: NDArray[np.int64],
 ) -> None:
-    """Add to gained[0] (true) and gained[1] (false) what large enough components gain at each bin."""
+    """Add to gained[0] (true) and gained[1] (false) what large enough components gain.
+
+    Voxels come in the order in which they enter.
+    """
     parent = np.full(n_places, -1, np.int32)  # by place; -1: not entered yet
     size = np.ones(n_places, np.int32)
     trues = np.zeros(n_places, np.int32)
-    for voxel in order:
+    for voxel in range(places.size):
         level, root = bins[voxel], places[voxel]
         place = root
         parent[root] = root
         trues[root] = truth[voxel]
+        if smallest_kept_voxels <= 1:
+            gained[0 if truth[voxel] else 1, level] += 1
         seen = np.uint32(0)
         for number in range(steps.size):
             if seen >> np.uint32(number) & np.uint32(1):

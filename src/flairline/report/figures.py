@@ -17,15 +17,25 @@ from numpy.typing import NDArray
 from flairline.types import Mask, Volume
 
 FOUND, MISSED, FALSE = "found", "missed", "false"
+COLORS = {FOUND: (86, 180, 233), MISSED: (240, 228, 66), FALSE: (255, 127, 42), "mask": (255, 176, 0)}
+"""Told apart with every kind of colour blindness (after Okabe and Ito); the style sheet has the same."""
+LINES = [
+    ("#0b5c86", "-"), ("#b3430a", "--"), ("#0a6b4f", "-."), ("#6a4c93", ":"),
+    ("#8a6d00", "-"), ("#4a5562", "--"), ("#a02060", "-."), ("#17202a", ":"),
+]  # fmt: skip
+"""Colour and style of the lines of a chart; methods beyond these are left out of the drawing."""
 MARGIN_MM = 6.0
 JPEG_QUALITY = 82
+MAX_TILES_BYTES = 650_000
+"""What all slices of a page may weigh before base64; fewer are shown where contours are many."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One axial slice: a JPEG, and contours as SVG paths in mm from the picture's upper left corner.
+    """One axial slice: a JPEG, and contours as SVG paths in half voxels from the picture's upper left corner.
 
-    `centre_mm` is the RAS place of the slice's middle voxel. `box` (width and height in mm) holds the picture.
+    `centre_mm` is the RAS place of the slice's middle voxel. `box` (width and height in mm) holds the picture, and
+    `transform` leads from half voxels to its mm.
     """
 
     index: int
@@ -33,6 +43,20 @@ class Tile:
     box: tuple[float, float]
     jpeg: bytes
     paths: Mapping[str, str]
+    transform: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One plane of scan and atlas as two JPEGs of the same box, and the brain's outline as in a `Tile`."""
+
+    name: str
+    letters: tuple[str, str]
+    box: tuple[float, float]
+    scan: bytes
+    atlas: bytes
+    path: str
+    transform: str
 
 
 def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], max_tiles: int = 24) -> list[Tile]:
@@ -52,7 +76,12 @@ def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], 
     for region in regions.values():
         marked |= region
     shown = {**regions, "brain": brain.array}
-    return [_tile(flair, shown, box, window, index) for index in pick_slices(marked, brain.array, max_tiles)]
+    while True:
+        found = [_tile(flair, shown, box, window, index) for index in pick_slices(marked, brain.array, max_tiles)]
+        weight = sum(len(tile.jpeg) + sum(map(len, tile.paths.values())) for tile in found)
+        if weight <= MAX_TILES_BYTES or max_tiles <= 4:
+            return found
+        max_tiles = max(4, min(max_tiles - 1, int(len(found) * MAX_TILES_BYTES / weight)))
 
 
 def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: int) -> list[int]:
@@ -68,30 +97,60 @@ def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: 
     return [int(group[np.argmax(area[group])]) for group in groups][::-1]
 
 
-def thumbnail(flair: Volume, brain: Mask, mask: Mask, side: int = 132) -> bytes:
-    """A WebP of the axial slice with the largest marked area, with the mask's outline, R and L drawn on it."""
+def thumbnail(
+    flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], side: int = 120, quality: int = 68
+) -> bytes:
+    """A WebP of the axial slice with the largest marked area, with outlines, R and L drawn on it.
+
+    `regions` is name -> boolean array (x, y, z), the names being those of `COLORS`.
+    """
     from PIL import Image, ImageDraw
 
     box = brain_box(brain, MARGIN_MM)
-    area = np.count_nonzero(mask.array if mask.array.any() else brain.array, axis=(0, 1))
-    k = int(np.argmax(area))
-    grey = _grey(flair.array[box[0], box[1], k], display_window(flair, brain))
-    found = mask.array[box[0], box[1], k]
+    marked = np.logical_or.reduce([np.zeros(brain.array.shape, dtype=bool), *regions.values()])
+    k = int(np.argmax(np.count_nonzero(marked if marked.any() else brain.array, axis=(0, 1))))
     width_mm, height_mm = _box_mm(box, flair.space.spacing_mm)
     scale = side / max(width_mm, height_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
+    grey = _grey(flair.array[box[0], box[1], k], display_window(flair, brain))
     picture = Image.fromarray(_facing(grey)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
-    partial = Image.fromarray((_facing(found) * 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    inside = np.asarray(partial) >= 128
-    array = np.array(picture)
-    array[_edge(inside)] = (255, 176, 0)
-    picture = Image.fromarray(array)
+    pixels = np.array(picture)
+    for name, region in regions.items():
+        full = Image.fromarray((_facing(region[box[0], box[1], k]) * 255).astype(np.uint8))
+        inside = np.asarray(full.resize(size, Image.Resampling.BILINEAR)) >= 128
+        pixels[_edge(inside)] = COLORS[name]
+    picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    for letter, x in (("R", 3), ("L", size[0] - 10)):
+    for letter, x in (("R", 3), ("L", size[0] - 9)):
         draw.text((x, 1), letter, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=72, method=4)
+    picture.save(content, "WEBP", quality=quality, method=4)
     return content.getvalue()
+
+
+def planes(flair: Volume, brain: Mask, atlas: Volume) -> list[Plane]:
+    """Axial, coronal and sagittal plane through the brain's middle, of a scan and an atlas on the same grid."""
+    box = brain_box(brain, MARGIN_MM)
+    windows = (display_window(flair, brain), display_window(atlas, brain))
+    found = []
+    for name, axis, letters in (("Axial", 2, ("R", "L")), ("Coronal", 1, ("R", "L")), ("Sagittal", 0, ("A", "P"))):
+        middle = (box[axis].start + box[axis].stop) // 2
+        # The two axes that are left keep their order, so a picture is (x, y), (x, z) or (y, z), each turned alike.
+        cut = tuple(middle if a == axis else box[a] for a in range(3))
+        spacing = [side for a, side in enumerate(flair.space.spacing_mm) if a != axis]
+        width, height = (box[a].stop - box[a].start for a in range(3) if a != axis)
+        found.append(
+            Plane(
+                name=name,
+                letters=letters,
+                box=(width * spacing[0], height * spacing[1]),
+                scan=_jpeg(flair.array[cut], windows[0]),
+                atlas=_jpeg(atlas.array[cut], windows[1]),
+                path=_path(_facing(brain.array[cut])),
+                transform=f"scale({spacing[0] / 2:.5g} {spacing[1] / 2:.5g})",
+            )
+        )
+    return found
 
 
 def display_window(flair: Volume, brain: Mask) -> tuple[float, float]:
@@ -152,23 +211,33 @@ def _tile(
     window: tuple[float, float],
     k: int,
 ) -> Tile:
-    from PIL import Image
-
-    content = io.BytesIO()
-    picture = Image.fromarray(_facing(_grey(flair.array[box[0], box[1], k], window)))
-    picture.save(content, "JPEG", quality=JPEG_QUALITY)
     spacing = flair.space.spacing_mm
-    paths = {name: _path(_facing(region[box[0], box[1], k]), spacing) for name, region in regions.items()}
     middle = [(box[0].start + box[0].stop - 1) / 2, (box[1].start + box[1].stop - 1) / 2, k, 1]
     centre = flair.space.vox_to_ras @ np.array(middle, dtype=float)
-    where = (float(centre[0]), float(centre[1]), float(centre[2]))
+    paths = {name: _path(_facing(region[box[0], box[1], k])) for name, region in regions.items()}
     return Tile(
-        k, where, _box_mm(box, spacing), content.getvalue(), {name: path for name, path in paths.items() if path}
+        index=k,
+        centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
+        box=_box_mm(box, spacing),
+        jpeg=_jpeg(flair.array[box[0], box[1], k], window),
+        paths={name: path for name, path in paths.items() if path},
+        transform=f"scale({spacing[0] / 2:.5g} {spacing[1] / 2:.5g})",
     )
 
 
+def _jpeg(plane: NDArray[np.float32], window: tuple[float, float]) -> bytes:
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(_facing(_grey(plane, window))).save(content, "JPEG", quality=JPEG_QUALITY)
+    return content.getvalue()
+
+
 def _facing(plane: NDArray) -> NDArray:
-    """(x, y) in RAS+ -> (row, column) as one faces the patient from the feet: right is left, front is up."""
+    """Two RAS+ axes -> (row, column), both reversed: seen from the feet, the patient's right is left, front is up.
+
+    A coronal (x, z) plane turns the same way, and a sagittal (y, z) one has the front on the left.
+    """
     return plane[::-1, ::-1].T
 
 
@@ -182,8 +251,8 @@ def _box_mm(box: tuple[slice, ...], spacing_mm: Sequence[float]) -> tuple[float,
     return (box[0].stop - box[0].start) * spacing_mm[0], (box[1].stop - box[1].start) * spacing_mm[1]
 
 
-def _path(plane: NDArray[np.bool_], spacing_mm: Sequence[float]) -> str:
-    """Contours of a boolean picture (row, column) as SVG path data in mm."""
+def _path(plane: NDArray[np.bool_]) -> str:
+    """Contours of a boolean picture (row, column) as SVG path data in half voxels from its upper left corner."""
     if not plane.any():
         return ""
     from contourpy import contour_generator
@@ -191,10 +260,13 @@ def _path(plane: NDArray[np.bool_], spacing_mm: Sequence[float]) -> str:
     padded = np.pad(plane, 1).astype(np.float32)
     parts = []
     for line in contour_generator(z=padded, name="serial").lines(0.5):
-        # Padded index 1 is the first voxel, whose middle lies half a voxel inside the picture.
-        points = (np.asarray(line) - 0.5) * (spacing_mm[0], spacing_mm[1])
-        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
-    return "".join(parts)
+        # Padded index 1 is the first voxel, whose middle lies half a voxel inside the picture. A contour at one half
+        # between two voxels has whole numbers of half voxels, which relative steps write shortly.
+        points = np.rint(np.asarray(line) * 2 - 1).astype(int)
+        steps = np.diff(points[:-1], axis=0)
+        parts.append(f"m{points[0, 0]} {points[0, 1]}l" + " ".join(f"{x} {y}" for x, y in steps) + "z")
+    # A relative move after z starts from that contour's beginning; absolute ones are safer to read back.
+    return "".join(part.replace("m", "M", 1) for part in parts)
 
 
 def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

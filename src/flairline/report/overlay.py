@@ -198,7 +198,7 @@ def _window(scan: Scan) -> dict[str, Any]:
     """Grey values from the brain's own range, without the few brightest voxels."""
     inside = scan.flair.array[scan.brain.array]
     low, high = np.percentile(inside, (0.5, 99.8)) if inside.size else (0.0, 1.0)
-    return {"cmap": "gray", "vmin": min(low, 0.0) if low >= 0 else low, "vmax": high}
+    return {"cmap": "gray", "vmin": min(low, 0.0) if low >= 0 else low, "vmax": 1.1 * high}
 
 
 def _top(score: Volume, brain: Mask) -> float:
@@ -215,7 +215,7 @@ def _letters(axes: Axes) -> None:
         side.set_visible(False)
     for letter, x in (("R", 0.03), ("L", 0.97)):
         axes.text(
-            x, 0.5, letter, transform=axes.transAxes, color="white", fontsize=9, fontweight="bold", va="center",
+            x, 0.97, letter, transform=axes.transAxes, color="white", fontsize=9, fontweight="bold", va="top",
             ha="left" if letter == "R" else "right",
         )  # fmt: skip
 

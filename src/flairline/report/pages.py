@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flairline.types import Mask, Scan, Threshold, Volume
 
+IDENTITY = ("subject", "dataset", "method", "recipe", "threshold", "inputs")
 DISCLAIMER = "Research use only, not for diagnosis."
 
 
@@ -32,7 +33,8 @@ class ScanPage:
     All images lie on the scan's own grid. `summary` is what summary.json holds; keys that are missing are left out of
     the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `tissues` and `lobes` name
     what lies where; `native_to_atlas` is the 4x4 matrix from the scan's RAS mm to the atlas's. `index` is the
-    relative address of the cohort's page, if there is one.
+    relative address of the cohort's page, if there is one;
+    `viewer_characters` is how much of the page the viewer's volumes may take.
     """
 
     scan: Scan
@@ -46,6 +48,7 @@ class ScanPage:
     lobes: LabelMap | None = None
     native_to_atlas: NDArray[np.float64] | None = None
     index: str | None = None
+    viewer_characters: int = 2_400_000
 
     @property
     def subject(self) -> str:
@@ -63,7 +66,9 @@ class CohortScan:
     """One row of a cohort's page.
 
     `href` is the relative address of the scan's own page, None where it has none; `metrics` are the figures against
-    its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "").
+    its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "") at the time `at` (ISO
+    8601, empty where nothing was said); `folder` is the scan's folder, which its verdict is kept under; `method` is
+    named where one scan has a row for each of several methods, which then share its verdict.
     """
 
     summary: Mapping[str, Any]
@@ -73,12 +78,20 @@ class CohortScan:
     metrics: Mapping[str, float] = field(default_factory=dict)
     verdict: str = ""
     note: str = ""
+    at: str = ""
     error: str = ""
+    folder: str = ""
+    method: str = ""
 
     @property
     def subject(self) -> str:
         """Name of the subject, as text."""
         return str(self.summary.get("subject", ""))
+
+    @property
+    def key(self) -> str:
+        """What a verdict is kept under in a file of verdicts."""
+        return self.folder or self.subject
 
     @property
     def flags(self) -> list[str]:
@@ -103,7 +116,12 @@ class Curve:
     recall: Sequence[float]
     dice: Sequence[float]
     usable: float | None = None
-    """The threshold a user can have without labels; None where the recipe has none."""
+    """The threshold a user can have without labels, where it is one for all scans."""
+
+    @property
+    def name(self) -> str:
+        """What a legend calls it."""
+        return f"{self.method}, {self.dataset}"
 
 
 @dataclass(frozen=True)
@@ -111,8 +129,8 @@ class CohortPage:
     """Everything a cohort's page shows.
 
     `rows` are those of rows.csv (dataset, method, protocol, subject, metric, value, n, low, high), empty where there
-    was no truth. `sizes` are per-lesion rows (dataset, method, volume_ml, dice), `missing` says in words what failed
-    or was left out.
+    was no truth; `sizes` says of each scan with a truth: dataset, method, truth_ml, dice, href. `published` are the
+    paper's values (table, method, dataset, metric, value), `left_out` the scans that a verdict left out.
     """
 
     title: str
@@ -155,6 +173,10 @@ def flags_of(qc: Any) -> list[str]:
 
 
 def result_id(summary: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of a result, the same for the same summary whatever the order of its keys."""
-    text = json.dumps(summary, sort_keys=True, default=str, allow_nan=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Sixteen hex digits of a result: the same when it is made again the same way of the same files."""
+    known = {key: summary.get(key) for key in IDENTITY}
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=_as_json).encode()).hexdigest()[:16]
+
+
+def _as_json(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from isal import igzip
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -22,6 +23,18 @@ def render_text(source: str, **values: Any) -> Markup:
 def static(name: str) -> str:
     """Text of a file of `report/static`."""
     return (STATIC / name).read_text(encoding="utf-8")
+
+
+def viewer_bundle() -> str | None:
+    """The viewer's script, None in a source tree where it was not built."""
+    path = Path(__file__).parent / "_bundle" / "viewer.js"
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+@cache
+def packed_text(text: str) -> str:
+    """Text gzipped, as base64."""
+    return base64.b64encode(igzip.compress(text.encode(), compresslevel=3, mtime=0)).decode()
 
 
 def number(value: Any, digits: int = 3) -> str:

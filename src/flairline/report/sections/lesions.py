@@ -13,7 +13,7 @@ from flairline.report.templates import render_text
 MAX_ROWS = 200
 TEMPLATE = """
 {% if rows %}
-<div class="scroll" tabindex="0" role="region" aria-label="Table of regions"><table id="lesion-table">
+<div class="scroll tall" tabindex="0" role="region" aria-label="Table of regions"><table id="lesion-table">
 <thead><tr><th scope="col">Region</th><th scope="col" class="n">Volume (ml)</th><th scope="col">Side</th>
 <th scope="col" class="n">Centre R, A, S (mm)</th>
 {% if has_atlas %}<th scope="col" class="n">Centre in the atlas (mm)</th>{% endif %}

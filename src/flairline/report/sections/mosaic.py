@@ -13,8 +13,8 @@ TEMPLATE = """
     <li><svg viewBox="0 0 44 14" aria-hidden="true"><path class="contour {{ name }}" d="M3 7H41"/></svg>{{ words }}</li>
   {% endfor %}
   </ul>
-  <button type="button" data-toggle="no-contours" data-target="mosaic-grid" aria-pressed="true" data-on>Contours</button>
-  <button type="button" data-toggle="no-brain" data-target="mosaic-grid" aria-pressed="true" data-on>Brain outline</button>
+  <button type="button" data-toggle="no-contours" data-target="mosaic-grid" aria-pressed="true">Contours</button>
+  <button type="button" data-toggle="no-brain" data-target="mosaic-grid" aria-pressed="true">Brain outline</button>
 </div>
 <p class="muted">Radiological convention: R is the patient's right, on the picture's left. {{ words }}</p>
 <ol class="mosaic" id="mosaic-grid">
@@ -25,7 +25,8 @@ TEMPLATE = """
       <g transform="translate(0 12)">
       <image width="{{ '%.2f' | format(tile.box[0]) }}" height="{{ '%.2f' | format(tile.box[1]) }}"
         preserveAspectRatio="none" href="{{ tile.uri }}"/>
-      {% for name, path in tile.paths.items() %}<path class="contour {{ name }}" d="{{ path }}"/>{% endfor %}
+      {% for name, path in tile.paths.items() %}<path class="contour {{ name }}" d="{{ path }}"
+        transform="{{ tile.transform }}"/>{% endfor %}
       </g>
       <text x="4" y="10">R</text>
       <text x="{{ '%.2f' | format(tile.box[0] - 4) }}" y="10" text-anchor="end">L</text>
@@ -50,7 +51,13 @@ def render(page: Page) -> Section | None:
         legend = [(FOUND, "found"), (MISSED, "missed"), (FALSE, "false"), ("brain", "brain outline")]
     shown = tiles(page.scan.flair, page.scan.brain, regions)
     items = [
-        {"index": t.index, "centre_mm": [round(v, 1) for v in t.centre_mm], "box": t.box, "paths": t.paths}
+        {
+            "index": t.index,
+            "transform": t.transform,
+            "centre_mm": [round(v, 1) for v in t.centre_mm],
+            "box": t.box,
+            "paths": t.paths,
+        }
         | {"uri": data_uri(t.jpeg, "image/jpeg")}
         for t in shown
     ]

@@ -1,0 +1,89 @@
+"""Atlases that scans are registered to: a skull-stripped T1 and its brain, on a grid of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline.io.fetch import fetch_sri24
+from flairline.io.nifti import read_volume
+from flairline.preprocess.brain import brain_from_background
+from flairline.types import Mask, Space, Volume
+
+ATLASES = ("mni", "sri24")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """A skull-stripped T1 atlas. `name` stands in file names (`mask_space-<name>.nii.gz`), so it is alphanumeric."""
+
+    name: str
+    t1: Volume
+    brain: Mask
+
+    @property
+    def space(self) -> Space:
+        """The atlas's grid."""
+        return self.t1.space
+
+
+def load_atlas(atlas: str, cache: Path | None = None) -> Atlas:
+    """An atlas by name or file.
+
+    Parameters
+    ----------
+    atlas
+        "mni" (nilearn's MNI152 2009a T1 at 1 mm, from its wheel), "sri24" (fetched once) or a NIfTI file with a
+        skull-stripped T1.
+    cache
+        Folder that a fetched atlas is kept in; None fetches nothing and asks for a file.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither a known atlas nor a file.
+    InputError
+        The file is no atlas, or it could not be fetched.
+    """
+    if atlas == "mni":
+        return _read(_mni_file(), "mni")
+    if atlas == "sri24":
+        return _read(fetch_sri24(cache), "sri24")
+    if not Path(atlas).exists() and "/" not in atlas and "." not in atlas:
+        raise UnknownNameError("atlas", atlas, (*ATLASES, "a file"))
+    return _read(Path(atlas), atlas_name(Path(atlas)))
+
+
+def atlas_name(path: Path) -> str:
+    """The name that a file's atlas has in file names: its stem, letters and digits only."""
+    stem = path.name.removesuffix(".gz").removesuffix(".nii")
+    return re.sub(r"[^0-9A-Za-z]", "", stem) or hashlib.sha256(stem.encode()).hexdigest()[:8]
+
+
+def _read(path: Path, name: str) -> Atlas:
+    volume = read_volume(path)
+    t1 = Volume(np.nan_to_num(volume.array), replace(volume.space, name="atlas"))
+    try:
+        brain = brain_from_background(t1, str(path)).array
+    except BrainError as error:
+        msg = f"Wanted a skull-stripped atlas, but {error}"
+        raise BrainError(msg) from error
+    return Atlas(name, t1, Mask(ndimage.binary_fill_holes(brain), t1.space))
+
+
+def _mni_file() -> Path:
+    """The atlas in nilearn's wheel, found without importing nilearn."""
+    spec = importlib.util.find_spec("nilearn")
+    folder = Path(spec.origin).parent / "datasets" / "data" if spec is not None and spec.origin else Path()
+    path = folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+    if not path.exists():
+        what = "The MNI atlas (nilearn's wheel)"
+        raise MissingExtraError(what, "deep")
+    return path

@@ -1,0 +1,212 @@
+"""Figures that tell whether a scan was prepared well, and flags, in words, where they say it was not.
+
+A flagged scan is still segmented: the figures do not know better than the person who looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flairline.preprocess.brain import background_value
+from flairline.preprocess.register import PointMap, carry_mask, carry_volume
+from flairline.types import Mask, Space, Volume
+
+BINS = 32
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A figure outside its limits, and what that may mean."""
+
+    figure: str
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The range in which a figure is unremarkable (inclusive), and what to think outside it."""
+
+    low: float
+    high: float
+    below: str = ""
+    above: str = ""
+
+
+LIMITS: Mapping[str, Limit] = {
+    "brain_ml": Limit(
+        900.0,
+        2000.0,
+        "the brain is smaller than an adult's: part of it was cut off, or the extraction lost it",
+        "the brain is larger than an adult's: skull, eyes or neck were taken along",
+    ),
+    "atlas_overlap": Limit(
+        0.90,
+        1.0,
+        "the registered brain does not cover the atlas's brain: registration or brain extraction failed, or part of"
+        " the head is missing",
+    ),
+    "atlas_similarity_gain": Limit(
+        0.0, np.inf, "the registered scan resembles the atlas less than the scan as it lies: registration failed"
+    ),
+    "t1_flair_overlap": Limit(
+        0.94,
+        1.0,
+        "the brains of T1 and FLAIR differ: are they of one person, and is each brain extracted well?",
+    ),
+    "t1_flair_similarity": Limit(
+        1.09,
+        np.inf,
+        "T1 and FLAIR share little information: are they of one person? (measured: same head from 1.078, different"
+        " heads up to 1.092)",
+    ),
+    "coverage": Limit(
+        0.95, 1.0, "part of the brain lies outside the field of view: volumes are those of the part that was scanned"
+    ),
+    "slice_thickness_mm": Limit(
+        0.0, 5.0, "", "thick slices: small lesions are blurred with what lies beside them, and volumes are rough"
+    ),
+    "noise": Limit(0.0, 0.10, "", "a noisy scan: single bright voxels may be noise"),
+}
+"""What is unremarkable. How each limit was found stands in docs/preprocess.md."""
+
+MIN_T1_FLAIR_OVERLAP = 0.80
+"""Below this T1 and FLAIR cannot be of one head, or one has no brain in it. Measured in docs/preprocess.md."""
+
+
+def flags(figures: Mapping[str, float]) -> list[Flag]:
+    """The figures outside their limits. A NaN figure was not measured and raises no flag."""
+    found = []
+    for name, value in figures.items():
+        limit = LIMITS.get(name)
+        if limit is None or np.isnan(value):
+            continue
+        if value < limit.low:
+            found.append(Flag(name, value, f"{value:.4g} < {limit.low:.4g}: {limit.below}"))
+        elif value > limit.high:
+            found.append(Flag(name, value, f"{value:.4g} > {limit.high:.4g}: {limit.above}"))
+    return found
+
+
+def brain_figures(flair: Volume, brain: Mask) -> dict[str, float]:
+    """What one scan says of itself: brain volume, slice thickness, noise, and the brain that touches the edge."""
+    return {
+        "brain_ml": brain.volume_ml,
+        "slice_thickness_mm": max(flair.space.spacing_mm),
+        "noise": noise(flair, brain),
+        "edge_share": edge_share(brain),
+    }
+
+
+def atlas_figures(
+    image: Volume, brain: Mask, flair_space: Space, atlas_t1: Volume, atlas_brain: Mask, maps: Mapping[str, PointMap]
+) -> dict[str, float]:
+    """How well the registration to the atlas came out.
+
+    Parameters
+    ----------
+    image, brain
+        What was registered: the T1, or the FLAIR where there is none.
+    flair_space
+        The FLAIR's grid, for the coverage.
+    maps
+        "image" and "flair": from the atlas's points to those of either.
+    """
+    on_atlas = carry_mask(brain, atlas_t1.space, maps["image"])
+    registered = carry_volume(image, atlas_t1.space, maps["image"])
+    lying = carry_volume(image, atlas_t1.space, PointMap("atlas", "image", np.eye(4)))
+    similarity = mutual_information(registered.array, atlas_t1.array, atlas_brain.array)
+    before = mutual_information(lying.array, atlas_t1.array, atlas_brain.array)
+    return {
+        "atlas_overlap": dice(on_atlas.array, atlas_brain.array),
+        "atlas_similarity": similarity,
+        "atlas_similarity_as_it_lies": before,
+        "atlas_similarity_gain": similarity - before,
+        "coverage": coverage(atlas_brain, maps["flair"], flair_space),
+    }
+
+
+def pair_figures(
+    flair: Volume, flair_brain: Mask | None, t1: Volume, t1_brain: Mask, flair_to_t1: PointMap
+) -> dict[str, float]:
+    """How well T1 and FLAIR fit; `flair_brain` is the one found in the FLAIR itself, None where there is none."""
+    carried = carry_mask(t1_brain, flair.space, flair_to_t1)
+    t1_on_flair = carry_volume(t1, flair.space, flair_to_t1)
+    return {
+        "t1_flair_overlap": float("nan") if flair_brain is None else dice(carried.array, flair_brain.array),
+        "t1_flair_similarity": mutual_information(t1_on_flair.array, flair.array, carried.array),
+    }
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Dice overlap; NaN if both are empty."""
+    total = np.count_nonzero(one) + np.count_nonzero(other)
+    return float(2.0 * np.count_nonzero(one & other) / total) if total else float("nan")
+
+
+def mutual_information(one: NDArray, other: NDArray, inside: NDArray[np.bool_]) -> float:
+    """Normalised mutual information (H(a) + H(b)) / H(a, b), in [1, 2], of 32 x 32 bins (Studholme et al. 1999).
+
+    NaN if nothing is inside or one of the images is constant there. Bins span the 0.5th to 99.5th percentile, so that
+    single bright voxels do not squeeze the rest into one bin.
+    """
+    codes = []
+    for image in (one, other):
+        values = image[inside]
+        if values.size == 0:
+            return float("nan")
+        low, high = np.percentile(values, (0.5, 99.5))
+        if not high > low:
+            return float("nan")
+        codes.append(np.clip((values - low) / (high - low) * BINS, 0, BINS - 1).astype(np.intp))
+    joint = np.bincount(codes[0] * BINS + codes[1], minlength=BINS * BINS).reshape(BINS, BINS)
+    entropies = [_entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0)), _entropy(joint.ravel())]
+    return (entropies[0] + entropies[1]) / entropies[2] if entropies[2] else float("nan")
+
+
+def coverage(atlas_brain: Mask, atlas_to_flair: PointMap, flair_space: Space) -> float:
+    """Share of the atlas's brain that lies within the scan's field of view, in [0, 1]."""
+    voxels = np.argwhere(atlas_brain.array)[::7]  # a seventh of two million voxels is plenty
+    to_voxels = np.linalg.inv(flair_space.vox_to_ras) @ atlas_to_flair.ras_to_ras @ atlas_brain.space.vox_to_ras
+    places = voxels @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    within = (places >= -0.5) & (places <= np.array(flair_space.shape) - 0.5)
+    return float(within.all(axis=1).mean())
+
+
+def edge_share(brain: Mask) -> float:
+    """Largest area of brain on a face of the volume, as a share of its largest area along that axis, in [0, 1]."""
+    shares = []
+    for axis in range(3):
+        areas = brain.array.sum(axis=tuple(other for other in range(3) if other != axis))
+        shares += [areas[0] / max(areas.max(), 1), areas[-1] / max(areas.max(), 1)]
+    return float(max(shares))
+
+
+def noise(image: Volume, brain: Mask) -> float:
+    """Standard deviation of the noise over the brain's median above the background, from second differences in slices.
+
+    Immerkaer 1996: the difference of two Laplacians is blind to edges and slopes; the median of its size is robust
+    against what is left of them. NaN where the brain has no slice to look at. Slices lie along the thickest axis.
+    """
+    axis = int(np.argmax(image.space.spacing_mm))
+    array = np.moveaxis(image.array, axis, 2)
+    inside = np.moveaxis(brain.array, axis, 2)
+    inside = ndimage.binary_erosion(inside, np.ones((3, 3, 1)))
+    kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[:, :, None]
+    residual = np.abs(ndimage.convolve(array.astype(np.float64), kernel, mode="nearest")[inside])
+    # A z-scored scan has its background far below zero and its median near it.
+    background = np.nan_to_num(background_value(image.array))
+    median = float(np.median(image.array[brain.array]) - background) if brain.array.any() else 0.0
+    if residual.size == 0 or median <= 0:
+        return float("nan")
+    return float(np.median(residual) / 0.6745 / 6.0 / median)
+
+
+def _entropy(counts: NDArray) -> float:
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())

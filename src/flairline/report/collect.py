@@ -1,0 +1,261 @@
+"""From a folder of results to its page: what `segment` found there, what a benchmark measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from flairline import benchmark, segment
+from flairline.errors import InputError
+from flairline.io.files import write_bytes, write_json
+from flairline.protocols import Protocol
+from flairline.report import build, verdicts
+from flairline.report.figures import FALSE, FOUND, MISSED, thumbnail
+from flairline.report.pages import CohortPage, CohortScan, Curve
+from flairline.types import Mask, Space, Volume
+
+DETAILS = "report.json"
+THUMBNAILS = "thumbnails"
+CURVE_POINTS = 200
+PUBLISHED = Path(__file__).parent / "published.csv"
+
+
+def write_cohort(out: Path, given: Path | None = None) -> Path:
+    """Write the page of all results in a folder, with the verdicts of `given` (else those that lie there).
+
+    Given verdicts are also kept in OUT/verdicts.json, where `flairline serve` goes on with them.
+
+    Raises
+    ------
+    InputError
+        There are no results, or a file of them cannot be read.
+    OutputError
+        The folder cannot be written to.
+    """
+    known = verdicts.read(out / verdicts.FILE) if (out / verdicts.FILE).exists() else {}
+    if given is not None:
+        known = {**known, **verdicts.read(given)}
+        verdicts.write(out / verdicts.FILE, known)
+    return build.write_cohort_page(out, cohort_of(out, known))
+
+
+def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) -> CohortPage:
+    """The page of all results in a folder: of `segment`, of a benchmark, or of both."""
+    known = known or {}
+    details = _json(out / DETAILS)
+    rows = _rows(out / "rows.csv")
+    scans = [*_segmented(out, known), *_failed(details, known), *_judged(out, details, rows, known)]
+    if not scans and not rows:
+        msg = (
+            f"Wanted results of segment or benchmark, but {out} has neither summaries nor rows.csv. Name their folder."
+        )
+        raise InputError(msg)
+    return CohortPage(
+        title=f"{'Benchmark' if rows else 'Cohort'} {out.resolve().name}",
+        scans=scans,
+        rows=rows,
+        curves=[Curve(**curve) for curve in details.get("curves", [])],
+        sizes=[size for scan in scans for size in _size(scan)],
+        published=_published(),
+        manifest=_manifest(out),
+        left_out=details.get("left_out", []),
+    )
+
+
+def keep_failures(out: Path, failures: Mapping[str, str]) -> None:
+    """Remember which scans `segment` could not do, for the cohort's page."""
+    write_json(out / DETAILS, {**_json(out / DETAILS), "failures": dict(failures)})
+
+
+def keep_details(
+    out: Path, results: Iterable[benchmark.Result], protocol: Protocol, left_out: Sequence[str] = ()
+) -> None:
+    """Keep what a benchmark's page needs beyond rows.csv, while its maps are there: curves, volumes, pictures."""
+    curves: list[dict[str, Any]] = []
+    scans: list[dict[str, Any]] = []
+    for result in results:
+        for (dataset, method), counts in result.counts.items():
+            oracle = counts.oracle().threshold
+            maps = result.stored.get((dataset, method), [])
+            if counts.positives:
+                curves.append(_curve(dataset, method, counts) | {"usable": _usable(maps)})
+            scans += [_describe(out, dataset, method, stored, protocol, oracle) for stored in maps]
+    write_json(out / DETAILS, {"curves": curves, "scans": scans, "left_out": list(left_out)})
+
+
+def _curve(dataset: str, method: str, counts: benchmark.Counts) -> dict[str, Any]:
+    """Precision, recall and Dice at about `CURVE_POINTS` thresholds, evenly spread over recall and over the Dice."""
+    own = counts.grid or counts
+    thresholds, _, dice = own.dice_curves()
+    true, false = own.cumulated()[:2].astype(float)
+    recall = true / own.positives
+    marked = (true + false > 0) & np.isfinite(thresholds)
+    # Bins in which nothing changes draw the same point again.
+    changes = np.flatnonzero(marked & np.r_[True, np.diff(true + false) > 0])
+    if changes.size > CURVE_POINTS:
+        steps = np.linspace(0, 1, CURVE_POINTS // 2)
+        by_recall = changes[np.searchsorted(recall[changes], steps * recall[changes[-1]]).clip(0, changes.size - 1)]
+        by_place = changes[(steps * (changes.size - 1)).astype(int)]
+        best = changes[int(np.argmax(np.nan_to_num(dice[changes])))]
+        changes = np.unique(np.r_[by_recall, by_place, best])
+    changes = changes[::-1]  # thresholds ascending
+    with np.errstate(invalid="ignore"):
+        precision = true[changes] / (true + false)[changes]
+    return {
+        "method": method,
+        "dataset": dataset,
+        "thresholds": thresholds[changes].astype(float),
+        "precision": precision,
+        "recall": recall[changes],
+        "dice": dice[changes],
+    }
+
+
+def _usable(maps: Sequence[benchmark.StoredMap]) -> float | None:
+    """Where the recipe's own rule cuts: the lowest score that it marks, the median over scans; None without one."""
+    lowest = []
+    for stored in maps:
+        scan_map, _, mask = benchmark.load_map(stored.path)
+        if mask is not None and mask.any():
+            lowest.append(float(scan_map.dense(scan_map.score)[mask].min()))
+    return float(np.median(lowest)) if lowest else None
+
+
+def _describe(
+    out: Path, dataset: str, method: str, stored: benchmark.StoredMap, protocol: Protocol, threshold: float
+) -> dict[str, Any]:
+    """A judged scan: volume of its truth, site, and a picture of its score with what was found, missed and false."""
+    scan_map, truth, _ = benchmark.load_map(stored.path)
+    brain, score = scan_map.dense(scan_map.brain), scan_map.dense(scan_map.score)
+    space = Space(scan_map.shape, np.diag([*stored.spacing_mm, 1.0]))
+    regions = {}
+    if not np.isnan(threshold):
+        mask = protocol.mask_at(score, brain, threshold)
+        regions = {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
+    name = verdicts.case_name(stored.case)
+    picture = f"{THUMBNAILS}/{_file_name(f'{name}_{method}')}.webp"
+    write_bytes(out / picture, thumbnail(Volume(score, space), Mask(brain, space), regions))
+    return {
+        "dataset": dataset,
+        "method": method,
+        "subject": name.removeprefix(f"{dataset}/"),
+        "site": stored.case.site,
+        "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
+        "thumbnail": picture,
+    }
+
+
+def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
+    scans = []
+    for path in sorted(out.glob(f"*/{segment.SUMMARY}")):
+        summary = segment.read_summary(path)
+        folder = path.parent
+        page = folder / build.SCAN_PAGE
+        said = known.get(folder.name, verdicts.Verdict())
+        scans.append(
+            CohortScan(
+                summary=summary,
+                href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
+                thumbnail=_bytes(folder / build.THUMBNAIL),
+                site=str(summary.get("site") or ""),
+                verdict=said.verdict,
+                note=said.note,
+                at=said.at,
+                folder=folder.name,
+            )
+        )
+    return scans
+
+
+def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
+    scans = []
+    for subject, reason in details.get("failures", {}).items():
+        said = known.get(subject, verdicts.Verdict())
+        error = f"Failed: {reason}"
+        scans.append(
+            CohortScan(
+                {"subject": subject}, error=error, verdict=said.verdict, note=said.note, at=said.at, folder=subject
+            )
+        )
+    return scans
+
+
+def _judged(
+    out: Path, details: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], known: Mapping[str, verdicts.Verdict]
+) -> list[CohortScan]:
+    metrics: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in rows:
+        if row["subject"] != benchmark.COHORT:
+            metrics.setdefault((row["dataset"], row["method"], row["subject"]), {})[row["metric"]] = row["value"]
+    scans = []
+    for scan in details.get("scans", []):
+        name = f"{scan['dataset']}/{scan['subject']}"
+        said = known.get(name, verdicts.Verdict())
+        truth_ml = scan.get("truth_ml")
+        scans.append(
+            CohortScan(
+                summary={"subject": scan["subject"], "dataset": scan["dataset"], "truth_ml": truth_ml},
+                thumbnail=_bytes(out / scan["thumbnail"]),
+                site=scan.get("site") or "",
+                metrics=metrics.get((scan["dataset"], scan["method"], scan["subject"]), {}),
+                method=scan["method"],
+                verdict=said.verdict,
+                note=said.note,
+                at=said.at,
+                folder=name,
+            )
+        )
+    return scans
+
+
+def _size(scan: CohortScan) -> list[dict[str, Any]]:
+    truth_ml, dice = scan.summary.get("truth_ml"), scan.metrics.get("dice_at_oracle", float("nan"))
+    if not truth_ml or not np.isfinite(dice):
+        return []
+    described = {"dataset": scan.summary.get("dataset", ""), "method": scan.method}
+    return [{**described, "truth_ml": truth_ml, "dice": dice, "href": scan.href}]
+
+
+def _manifest(out: Path) -> dict[str, Any]:
+    """The manifest without the hash of every input, of which a cohort has thousands."""
+    manifest = _json(out / "manifest.json")
+    if "files" in manifest:
+        manifest["inputs"] = f"{len(manifest.pop('files'))} files, hashes in manifest.json"
+    return manifest
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    numbers = ("value", "low", "high")
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{**row, **{name: float(row[name]) for name in numbers}} for row in csv.DictReader(file)]
+
+
+def _published() -> list[dict[str, str]]:
+    with PUBLISHED.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"Cannot read {path}: {error}. Run the command that made it again."
+        raise InputError(msg) from error
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")

@@ -1,0 +1,104 @@
+"""Every scan of a cohort in one table: sortable, filterable, flagged scans first, with thumbnails and verdicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flairline.report.pages import CohortPage, CohortScan, Page, Section
+from flairline.report.sections.verdict import VERDICTS
+from flairline.report.templates import data_uri, number, render_text
+
+METRICS = ("dice", "dice_at_oracle")
+TEMPLATE = """
+<div class="tools screen">
+  <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, note">
+  <label><input type="checkbox" id="filter-flagged"> flagged only</label>
+  <label for="filter-verdict">Verdict</label>
+  <select id="filter-verdict"><option value="any">any</option><option value="">none yet</option>
+  {% for value, words in verdicts %}<option value="{{ value }}">{{ words }}</option>{% endfor %}</select>
+  <span id="filter-count" role="status"></span><span id="verdict-count" class="muted"></span>
+  <button type="button" data-save>Save verdicts as JSON</button><span class="muted" data-status role="status"></span>
+</div>
+<p class="muted screen">A click on a heading sorts. With a row in focus: <kbd>J</kbd> <kbd>K</kbd> next and previous row,
+<kbd>Enter</kbd> opens it, <kbd>Shift</kbd> with <kbd>P</kbd>, <kbd>F</kbd>, <kbd>A</kbd> gives the verdict, <kbd>N</kbd>
+the note. On the thumbnails R is the patient's right, on the picture's left.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of scans"><table id="cohort-table">
+<thead><tr><th scope="col">Slice</th>
+{% for name, numeric in columns %}<th scope="col"{% if numeric %} class="n"{% endif %}><button type="button"
+  class="sort">{{ name }}</button></th>{% endfor %}
+<th scope="col">Verdict and note</th></tr></thead>
+<tbody>
+{% for row in rows %}
+<tr tabindex="0" data-scan="{{ row.scan_id }}" data-subject="{{ row.key }}" data-text="{{ row.text }}"
+ data-flagged="{{ '1' if row.flags else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
+ data-at="{{ row.at }}"{% endif %}{% if row.flags %} class="flagged"{% endif %}>
+<td>{% if row.thumbnail %}<img src="{{ row.thumbnail }}" alt="" loading="lazy" decoding="async">{% endif %}</td>
+{% for cell in row.cells %}<td{% if cell.numeric %} class="n"{% endif %}{% if cell.value is not none %}
+ data-v="{{ cell.value }}"{% endif %}>{% if cell.href %}<a href="{{ cell.href }}">{{ cell.text }}</a>{% else %}
+{{- cell.text }}{% endif %}</td>{% endfor %}
+<td class="say"><span class="choices">{% for value, words in verdicts %}<button type="button" data-verdict="{{ value }}"
+ aria-pressed="false" aria-label="{{ words }}: {{ row.subject }}" title="{{ words }} (Shift+{{ words[0] }})">{{ words }}</button>
+{%- endfor %}</span><input data-note-field maxlength="500" aria-label="Note on {{ row.subject }}" placeholder="note"></td>
+</tr>
+{% endfor %}
+</tbody></table></div>
+"""
+
+
+def render(page: Page) -> Section | None:
+    """One row a scan; columns that no scan fills are left out."""
+    if not isinstance(page, CohortPage) or not page.scans:
+        return None
+    scans = sorted(page.scans, key=lambda scan: (not scan.error, -len(scan.flags), scan.subject))
+    rows = [_row(scan) for scan in scans]
+    used = [i for i in range(len(rows[0]["cells"])) if any(row["cells"][i]["text"] not in ("", "–") for row in rows)]
+    columns = [(rows[0]["cells"][i]["name"], rows[0]["cells"][i]["numeric"]) for i in used]
+    for row in rows:
+        row["cells"] = [row["cells"][i] for i in used]
+    html = render_text(TEMPLATE, rows=rows, columns=columns, verdicts=VERDICTS)
+    return Section(10, "scans", "Scans", html)
+
+
+def _row(scan: CohortScan) -> dict[str, Any]:
+    summary = scan.summary
+    threshold = summary.get("threshold") or {}
+    cells = [
+        _cell("Subject", scan.subject, href=scan.href),
+        _cell("Data set", str(summary.get("dataset") or "")),
+        _cell("Method", scan.method),
+        _cell("Site", scan.site),
+        _cell("Flags", "; ".join(scan.flags)),
+        _numeric("Volume (ml)", summary.get("lesion_volume_ml")),
+        _numeric("Regions", summary.get("n_lesions")),
+        _numeric("Threshold", threshold.get("value"), 4),
+        _numeric("Brain (ml)", summary.get("brain_volume_ml"), 4),
+        _numeric("Truth (ml)", summary.get("truth_ml")),
+        *(_numeric(name.replace("_", " ").capitalize(), scan.metrics.get(name)) for name in METRICS),
+    ]
+    return {
+        "subject": scan.subject,
+        "key": scan.key,
+        "scan_id": scan.scan_id,
+        "thumbnail": data_uri(scan.thumbnail, "image/webp") if scan.thumbnail else "",
+        "flags": scan.flags,
+        "cells": cells,
+        "text": " ".join([scan.subject, scan.site, *scan.flags, scan.note, str(summary.get("dataset") or "")]).lower(),
+        "verdict": scan.verdict,
+        "note": scan.note,
+        "at": scan.at,
+    }
+
+
+def _cell(name: str, text: str, href: str | None = None) -> dict[str, Any]:
+    return {"name": name, "text": text, "href": href, "numeric": False, "value": None}
+
+
+def _numeric(name: str, value: Any, digits: int = 3) -> dict[str, Any]:
+    known = value is not None and value == value
+    return {
+        "name": name,
+        "text": number(value, digits) if known else "–",
+        "href": None,
+        "numeric": True,
+        "value": f"{float(value):.6g}" if known else "",
+    }

@@ -1,0 +1,69 @@
+"""Histogram of the brain's scores with the threshold, and of its FLAIR intensities inside and outside the mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from markupsafe import Markup
+
+from flairline.report.figures import new_figure, svg
+from flairline.report.pages import Page, ScanPage, Section
+from flairline.report.templates import number, render_text
+
+TEMPLATE = """
+<div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.
+</figcaption></figure><figure>{{ flair }}<figcaption>FLAIR intensities of the brain: the mask against the rest.
+</figcaption></figure></div>
+"""
+
+
+def render(page: Page) -> Section | None:
+    """Two charts as vectors."""
+    if not isinstance(page, ScanPage) or not page.scan.brain.array.any():
+        return None
+    html = render_text(TEMPLATE, score=Markup(_score(page)), flair=Markup(_flair(page)))
+    return Section(40, "histogram", "Histogram and threshold", html)
+
+
+def _score(page: ScanPage) -> str:
+    score = page.score.array[page.scan.brain.array]
+    score = score[np.isfinite(score)]
+    figure, axes = new_figure(5.6, 2.7)
+    if score.size:
+        counts, edges = np.histogram(score, bins=80)
+        axes.stairs(counts * page.scan.space.voxel_ml, edges, fill=True, color="#7fa6bd")
+    axes.axvline(page.threshold.value, color="#b3430a", linewidth=2)
+    label = f"threshold {number(page.threshold.value, 4)}"
+    right = score.size and page.threshold.value > np.mean([score.min(), score.max()])
+    axes.annotate(
+        label,
+        (page.threshold.value, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-6 if right else 6, -4),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="top",
+        color="#8f3507",
+        fontsize=10,
+    )
+    axes.margins(y=0.2)
+    axes.set_xlabel("score")
+    axes.set_ylabel("ml")
+    return svg(figure, f"Histogram of the scores inside the brain, {label}")
+
+
+def _flair(page: ScanPage) -> str:
+    brain, mask = page.scan.brain.array, page.mask.array
+    rest, inside = page.scan.flair.array[brain & ~mask], page.scan.flair.array[brain & mask]
+    figure, axes = new_figure(5.6, 2.7)
+    values = page.scan.flair.array[brain]
+    values = values[np.isfinite(values)]
+    if values.size:
+        low, high = (float(v) for v in np.percentile(values, (0.1, 99.95)))
+        bins = np.linspace(low, high if high > low else low + 1, 81)
+        for part, color, name in ((rest, "#9aa7b4", "not marked"), (inside, "#d98200", "marked")):
+            counts = np.histogram(part, bins)[0] * page.scan.space.voxel_ml
+            axes.stairs(counts, bins, fill=True, color=color, alpha=0.85, label=name)
+        axes.legend(frameon=False, fontsize=10)
+    axes.set_xlabel("FLAIR intensity")
+    axes.set_ylabel("ml")
+    return svg(figure, "Histogram of the brain's FLAIR intensities, marked and not marked")

@@ -1,0 +1,78 @@
+"""Text for a paper's methods section, with citations, ready to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flairline import registry
+from flairline.report.pages import Page, ScanPage, Section
+from flairline.report.templates import number, render_text
+
+PAPER = (
+    "Meissen F, Kaissis G, Rueckert D. Challenging current semi-supervised anomaly segmentation methods for brain MRI."
+    " BrainLes, MICCAI 2021. arXiv:2109.06023."
+)
+TEMPLATE = """
+<div class="tools screen"><button type="button" data-copy="methods-text">Copy</button>
+<span role="status" class="muted" id="methods-text-status"></span></div>
+<pre id="methods-text" tabindex="0">{{ text }}</pre>
+"""
+
+
+def render(page: Page) -> Section | None:
+    """Sentences from the summary: nothing is said of a step that it does not name."""
+    if not isinstance(page, ScanPage):
+        return None
+    return Section(80, "methods", "Methods text", render_text(TEMPLATE, text=methods_text(page)))
+
+
+def methods_text(page: ScanPage) -> str:
+    """The text, with its references below."""
+    summary, citations = page.summary, [PAPER]
+    version = (summary.get("versions") or {}).get("flairline", "")
+    method = str(summary.get("method") or "")
+    sentences = [f"Lesions were segmented with flairline {version}".rstrip() + ", which needs no lesion labels."]
+    sentences += _preprocessing(summary)
+    if method:
+        cited = _paper_of(method)
+        if cited and cited not in citations:
+            citations.append(cited)
+        mark = f" [{citations.index(cited) + 1}]" if cited else " [1]" if method == "histeq" else ""
+        sentences.append(f"The FLAIR was scored by the method “{method}”{mark}, higher meaning more abnormal.")
+    threshold = page.threshold
+    sentences.append(
+        f"Voxels with a score of at least {number(threshold.value, 4)} were marked (threshold rule: {threshold.rule};"
+        f" chosen on {threshold.chosen_on})."
+    )
+    smallest = (summary.get("parameters") or {}).get("min_component_voxels")
+    if smallest:
+        sentences.append(f"26-connected components of fewer than {smallest} voxels were removed.")
+    if summary.get("note"):
+        sentences.append(f"The marked volume is {summary['note']}.")
+    references = "\n".join(f"[{i}] {text}" for i, text in enumerate(citations, 1))
+    return " ".join(sentences) + "\n\n" + references
+
+
+def _preprocessing(summary: Mapping[str, Any]) -> list[str]:
+    """The steps that the summary names under `preprocessing`, in its own words."""
+    steps = summary.get("preprocessing")
+    if isinstance(steps, str):
+        return [f"Preprocessing: {steps}."]
+    if isinstance(steps, Mapping):
+        steps = [f"{name}: {value}" for name, value in steps.items() if not isinstance(value, (Mapping, list))]
+    if isinstance(steps, (list, tuple)) and steps:
+        return ["Preprocessing: " + "; ".join(str(step) for step in steps if not isinstance(step, Mapping)) + "."]
+    return []
+
+
+def _paper_of(method: str) -> str:
+    """What the method's own file cites; empty for a method that is not installed here."""
+    from flairline.errors import FlairlineError
+
+    try:
+        loaded = registry.load("methods", method)
+    except FlairlineError:
+        return ""
+    info = getattr(loaded, "info", None)
+    return str(getattr(info, "paper", "") or "")

@@ -1,0 +1,161 @@
+"""What tests share: small heads with unequal sides, files in four orientations, the command line, the real scans."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+from flairline.types import Mask, Scan, Space, Volume
+
+settings.register_profile(
+    "flairline", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("flairline")
+
+ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique")
+
+
+def rotation(x_degrees: float, z_degrees: float) -> np.ndarray:
+    """A turn around x, then around z."""
+    x, z = np.radians([x_degrees, z_degrees])
+    around_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
+    around_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
+    return around_z @ around_x
+
+
+def vox_to_ras_of(orientation: str, spacing_mm: tuple[float, float, float] = (1.0, 1.5, 2.0)) -> np.ndarray:
+    """Affine of the array in RAS+ order; that of the oblique grid is turned by up to 20 degrees."""
+    affine = np.diag([*spacing_mm, 1.0])
+    if orientation == "oblique":
+        affine[:3, :3] = rotation(20, 10) @ affine[:3, :3]
+    affine[:3, 3] = -11.0, 7.0, 23.0
+    return affine
+
+
+def nifti_image(
+    array: np.ndarray,
+    orientation: str = "RAS",
+    spacing_mm: tuple[float, float, float] = (1.0, 1.5, 2.0),
+    kind: type = nib.Nifti1Image,
+) -> nib.spatialimages.SpatialImage:
+    """A file's image of an array (x, y, z) in RAS+: its axes turned on disk by nibabel, not by flairline."""
+    stored = "PIR" if orientation == "oblique" else orientation  # the oblique one has its axes exchanged as well
+    image = kind(array, vox_to_ras_of(orientation, spacing_mm))
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 2)
+    return image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(stored))))
+
+
+@pytest.fixture
+def save() -> Callable[..., Path]:
+    """Writes an array (x, y, z) in RAS+ to a file in any orientation, by nibabel alone."""
+
+    def write(path: Path, array: np.ndarray, orientation: str = "RAS", **words: object) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nifti_image(np.asarray(array), orientation, **words), path)
+        return path
+
+    return write
+
+
+@dataclass(frozen=True)
+class Head:
+    """A stripped head: an ellipsoid with a bright block on the patient's left and a weaker one on the right."""
+
+    flair: np.ndarray
+    brain: np.ndarray
+    truth: np.ndarray
+
+
+@pytest.fixture
+def make_head() -> Callable[..., Head]:
+    """Makes heads of unequal sides; the left block is 4x4x3 = 48 voxels, brighter than everything else."""
+
+    def make(seed: int = 0, shape: tuple[int, int, int] = (15, 17, 19)) -> Head:
+        rng = np.random.default_rng(seed)
+        middle = (np.array(shape) - 1) / 2
+        away = [
+            (axis - centre) / (side / 2 - 1.5)
+            for axis, centre, side in zip(np.indices(shape), middle, shape, strict=True)
+        ]
+        brain = sum(axis**2 for axis in away) <= 1
+        flair = np.where(brain, rng.integers(100, 200, shape), 0).astype(np.float32)
+        truth = np.zeros(shape, np.bool_)
+        truth[4:8, 7:11, 8:11] = True
+        assert brain[truth].all()
+        flair[truth] += 300
+        flair[10, 9, 9] = 250  # one bright voxel on the right: too small to be a lesion
+        return Head(flair, brain, truth)
+
+    return make
+
+
+@pytest.fixture
+def head(make_head: Callable[..., Head]) -> Head:
+    """One such head."""
+    return make_head()
+
+
+@pytest.fixture
+def scan(head: Head) -> Scan:
+    """The head as a scan."""
+    space = Space(head.flair.shape, vox_to_ras_of("RAS"))
+    return Scan("sub-1", Volume(head.flair, space), Mask(head.brain, space))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line of a user's mistake."""
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, f"wanted one line, got {self.err!r}"
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@pytest.fixture
+def flairline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The command line in this process: `flairline("segment", path, "-o", out)`."""
+    from flairline import cli
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["flairline", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of the real scans; skips without it, fails if FLAIRLINE_REQUIRE_DATA=1."""
+    named = os.environ.get("FLAIRLINE_DATA", "")
+    folder = Path(named)
+    if named and (folder / "manifest.tsv").exists():
+        return folder
+    reason = f"FLAIRLINE_DATA={named!r} is no folder with the real scans (it has no manifest.tsv)"
+    if os.environ.get("FLAIRLINE_REQUIRE_DATA") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
