@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import importlib.util
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flairline import registry
-from flairline.errors import MissingExtraError, UnknownNameError
+from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.postprocess.calibrated import Calibrated, ModelThreshold
 from flairline.postprocess.components import ComponentRule
+from flairline.postprocess.rim import BrainRim
 from flairline.postprocess.steps import Step
 from flairline.postprocess.threshold import BrainQuantile, ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
@@ -17,6 +21,10 @@ FIXED_SHARE_NOTE = "a fixed share of every brain, not a measurement"
 
 FALLBACK_THRESHOLD = BrainQuantile(0.98)
 """What `segment` takes where neither the user nor the recipe says: the brightest 2 % of the brain."""
+
+
+MIN_UNET_VOXELS = 5
+"""Smallest component that `synthetic_unet` keeps: it finds lesions of a few voxels, and few others that small."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Recipe:
         The recipe's own label-free rule; None where it has none, and then its per-subject Dice is NaN.
     steps
         What happens to the score before the threshold, in order.
+    model
+        The model folder to load; None: what the method's `fit` gives without scans.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Recipe:
     threshold: ThresholdRule | None = None
     why: str = ""
     steps: tuple[Step, ...] = ()
+    model: Path | None = None
 
     def configured(self) -> Any:
         """The method's configuration object. Raises `UnknownNameError` or `MissingExtraError`."""
@@ -44,7 +55,11 @@ class Recipe:
 
     def scorer(self) -> Scorer:
         """The method's scorer and the recipe's steps, ready to use."""
-        score = self.configured().fit(())
+        method = self.configured()
+        if self.model is not None and not hasattr(method, "load"):
+            msg = f"The method {self.method} reads no model, but {self.model} was given. Leave it out."
+            raise InputError(msg)
+        score = method.fit(()) if self.model is None else method.load(self.model)
         return partial(_stepped, score, self.steps) if self.steps else score
 
     @property
@@ -104,28 +119,64 @@ def listing() -> list[dict[str, str]]:
     return rows
 
 
+WITHOUT_TRAINING = Recipe(
+    "training-free",
+    "zscore",
+    ComponentRule(),
+    Calibrated(3.0, 16),
+    "the best rule without training on synthetic scans",
+    (BrainRim(3.0),),
+)
+"""Chosen on synthetic scans alone (docs/methods.md)."""
+
 _RECIPES = (
     Recipe("paper", "histeq", ComponentRule(20, 26, legacy_filled_area=True), None, "the published method"),
-    Recipe("default", "histeq", ComponentRule(), BrainQuantile(0.98), "the paper's method needs no training"),
+    WITHOUT_TRAINING,
 )
+
+NEEDED_BY_DEFAULT = ("torch", "monai", "safetensors")
+"""Packages of the extra `deep` without which `default` is `WITHOUT_TRAINING`."""
+
+
+def default() -> Recipe:
+    """What runs if nobody says: the network trained on synthetic scans, else the best rule that needs no training."""
+    missing = [name for name in NEEDED_BY_DEFAULT if importlib.util.find_spec(name) is None]
+    if not missing:
+        why = "the network trained on synthetic scans, because the extra deep is installed"
+        return replace(_of_method("synthetic_unet"), name="default", why=why)
+    why = f"the best rule without training, because {missing[0]} is missing (pip install 'flairline[deep]' adds it)"
+    return replace(WITHOUT_TRAINING, name="default", why=why)
 
 
 def names() -> list[str]:
     """Names of the recipes, and of the methods, each of which is a recipe with the usual post-processing."""
-    return sorted({*(recipe.name for recipe in _RECIPES), *registry.names("methods")})
+    return sorted({"default", *(recipe.name for recipe in _RECIPES), *registry.names("methods")})
 
 
 def load(name: str) -> Recipe:
-    """The recipe of that name, or the method of that name with the usual post-processing and no threshold rule.
+    """The recipe of that name, or the method of that name with the usual post-processing.
+
+    ``METHOD=FOLDER`` takes the model in FOLDER. A method has no threshold rule of its own unless its model says one.
 
     Raises
     ------
     UnknownNameError
         With the closest name.
     """
+    name, _, model = name.partition("=")
+    if name == "default" and not model:
+        return default()
     for recipe in _RECIPES:
-        if recipe.name == name:
+        if recipe.name == name and not model:
             return recipe
     if name not in registry.names("methods"):
         raise UnknownNameError("method or recipe", name, names())
-    return Recipe(name, name)
+    return _of_method(name, Path(model) if model else None)
+
+
+def _of_method(name: str, model: Path | None = None) -> Recipe:
+    shown = name if model is None else f"{name}={model.name}"
+    if name == "synthetic_unet":
+        folder = model or registry.load("methods", name).shipped
+        return Recipe(shown, name, ComponentRule(MIN_UNET_VOXELS), ModelThreshold(folder, name), model=model)
+    return Recipe(shown, name, model=model)

@@ -7,9 +7,9 @@ of lesion, calibrated on synthetic scans of heads that the training did not use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +37,7 @@ class Method:
 
     device: str = "auto"
 
+    shipped: ClassVar[Path] = SHIPPED
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="synthesis after Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789",
         training="none needed: weights made from synthetic scans are in the package",
@@ -58,7 +59,21 @@ class Method:
         MissingExtraError
             torch, MONAI or safetensors is not installed.
         """
-        return UnetScorer(Path(folder), self.device, load_config(Path(folder), "synthetic_unet"))
+        return _loaded(Path(folder).resolve(), self.device)
+
+    def train(self, scans: Sequence[Path], folder: Path, **options: Any) -> None:
+        """Train on label maps and write a model folder; `options` as `_torch.fit_unet.fit_folder` takes them."""
+        try:
+            from flairline.methods._torch.fit_unet import fit_folder
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("Training synthetic_unet", "deep") from error
+        fit_folder(scans, folder, device=self.device, **options)
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, device: str) -> Scorer:
+    """A process reads a model once."""
+    return UnetScorer(folder, device, load_config(folder, "synthetic_unet"))
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ class UnetScorer:
 
 
 def working_image(scan: Scan) -> NDArray[np.float32]:
-    """The scan as the network knows scans: half-widths from normal tissue, cut off, as dark as CSF outside the brain."""
+    """The scan as the network knows it: half-widths from normal tissue, cut off, as dark as CSF outside the brain."""
     from flairline.methods._torch.synthesis import Z_RANGE
 
     brain = scan.brain.array

@@ -11,7 +11,6 @@ from scipy import stats
 from flairline.types import Mask, Threshold, Volume
 
 
-
 @dataclass(frozen=True)
 class Calibrated:
     """A value that was the best on synthetic scans, whose lesions are known because they were drawn."""

@@ -42,7 +42,9 @@ def fill_cache(
     folder.mkdir(parents=True, exist_ok=True)
     stems = [folder / f"{index:05d}" for index in range(count)]
     missing = [i for i, stem in enumerate(stems) if not stem.with_suffix(".json").exists()]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(class_maps, shapes)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_start, initargs=(class_maps, shapes)
+    ) as pool:
         for done, _ in enumerate(pool.map(_make, [(stems[i], seed, i) for i in missing]), start=1):
             if progress:
                 progress(count - len(missing) + done, count)
@@ -86,7 +88,7 @@ def read_scan(stem: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 class Crops(Dataset):
-    """Random crops of a cache; the n-th crop depends on `seed` and n alone, so a resumed training goes on with new ones.
+    """Random crops of a cache; the n-th depends on `seed` and n alone, so a resumed training goes on with new ones.
 
     An item is (image, truth), each (1, CROP, CROP, CROP), float32.
     """

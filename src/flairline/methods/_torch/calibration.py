@@ -47,7 +47,9 @@ def calibrate(scans: Sequence[Judged], rng: np.random.Generator) -> dict[str, An
         "threshold": threshold,
         "scans": len(scans),
         "mean_dice": float(np.nanmean(dice[:, chosen])) if len(dice) else float("nan"),
-        "dice_by_threshold": {str(t): float(d) for t, d in zip(THRESHOLDS, np.nanmean(dice, axis=0), strict=True)} if len(dice) else {},
+        "dice_by_threshold": {str(t): float(d) for t, d in zip(THRESHOLDS, np.nanmean(dice, axis=0), strict=True)}
+        if len(dice)
+        else {},
         "false_positive_ml_lesion_free": free_ml,
         "lesion_weights": list(map(float, weights)),
         "voxel_reliability": _voxel_reliability(scans, slope, offset),
@@ -55,7 +57,9 @@ def calibrate(scans: Sequence[Judged], rng: np.random.Generator) -> dict[str, An
     }
 
 
-def component_features(labels: NDArray[np.integer], logits: NDArray[np.floating], voxel_ml: float) -> NDArray[np.float64]:
+def component_features(
+    labels: NDArray[np.integer], logits: NDArray[np.floating], voxel_ml: float
+) -> NDArray[np.float64]:
     """Mean calibrated logit and log10 of the volume in ml, one row a component; (components, 2)."""
     count = int(labels.max())
     if count == 0:
@@ -104,7 +108,11 @@ def reliability(predicted: NDArray[np.floating], happened: NDArray[np.floating])
     """Ten bins of equal width: mean prediction, share that happened, count; empty bins are left out."""
     bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
     return [
-        {"predicted": float(predicted[bins == b].mean()), "observed": float(happened[bins == b].mean()), "count": int((bins == b).sum())}
+        {
+            "predicted": float(predicted[bins == b].mean()),
+            "observed": float(happened[bins == b].mean()),
+            "count": int((bins == b).sum()),
+        }
         for b in range(BINS)
         if (bins == b).any()
     ]

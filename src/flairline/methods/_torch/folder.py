@@ -67,7 +67,8 @@ def load_config(folder: Path, method: str) -> dict[str, Any]:
         msg = f"{folder} has the model format {version}, this flairline reads up to {FORMAT}. Update flairline."
         raise ModelError(msg)
     if config.get("method") != method:
-        msg = f"{folder} holds a model of {config.get('method')!r}, wanted {method!r}. Use --method {config.get('method')}."
+        found = config.get("method")
+        msg = f"{folder} holds a model of {found!r}, wanted {method!r}. Use --method {found}."
         raise ModelError(msg)
     return config
 

@@ -64,7 +64,7 @@ class _Canvas:
         )[0, 0]
 
     def places(self, classes: tuple[int, ...], count: int, near_ventricle_mm: float | None = None) -> NDArray[np.int64]:
-        """Random voxels of some classes, crowded towards the ventricles if a falling-off length is given; (count, 3)."""
+        """Random voxels of some classes (count, 3); a falling-off length crowds them towards the ventricles."""
         allowed = np.isin(self.anatomy[::2, ::2, ::2].numpy(), classes)
         voxels = np.argwhere(allowed) * 2
         if len(voxels) == 0 or count == 0:
@@ -81,7 +81,10 @@ class _Canvas:
         low = np.maximum(centre - reach, 0)
         high = np.minimum(centre + reach + 1, self.anatomy.shape)
         box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        axes = [torch.arange(int(a), int(b), dtype=torch.float32) - float(c) for a, b, c in zip(low, high, centre, strict=True)]
+        axes = [
+            torch.arange(int(a), int(b), dtype=torch.float32) - float(c)
+            for a, b, c in zip(low, high, centre, strict=True)
+        ]
         turn = np.diag(1 / radii_mm) @ brain._rotation(self.rng.uniform(-np.pi, np.pi, 3))
         place = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) @ torch.tensor(turn.T, dtype=torch.float32)
         mean_mm = float(np.mean(radii_mm))
@@ -104,7 +107,7 @@ class _Canvas:
 
 
 def _multiple_sclerosis(canvas: _Canvas) -> None:
-    """Few to many lesions of 3-15 mm: periventricular, deep, juxtacortical, infratentorial, cortical; some with a hole."""
+    """Few to many lesions of 3-15 mm: periventricular, deep, juxtacortical, infratentorial, cortical; some hollow."""
     rng = canvas.rng
     count = int(np.clip(rng.lognormal(2.6, 0.9), 1, 70))
     share = rng.dirichlet((3, 1.5, 1.2, 0.5, 0.3))

@@ -183,7 +183,7 @@ def _deform(classes: NDArray[np.uint8], rng: np.random.Generator, fields: Fields
     if rng.random() < 0.5:
         classes = classes[::-1]
     scale = rng.uniform(0.9, 1.12) * rng.uniform(0.94, 1.06, 3)
-    shape = tuple(int(round(side * s / 8)) * 8 for side, s in zip(classes.shape, scale, strict=True))
+    shape = tuple(round(side * s / 8) * 8 for side, s in zip(classes.shape, scale, strict=True))
     angles = np.radians(rng.normal(0, 6, 3))
     matrix = np.diag(1 / scale) @ _rotation(angles) @ (np.eye(3) + np.triu(rng.normal(0, 0.03, (3, 3)), 1))
     axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in shape]
@@ -223,9 +223,13 @@ def _colour(anatomy: Tensor, rng: np.random.Generator, fields: Fields) -> tuple[
     image = table[anatomy.long()]
     shape = anatomy.shape
     is_grey = (anatomy == CORTEX) | (anatomy == HIPPOCAMPUS)
-    image = torch.where(is_grey, image * (1 + float(rng.uniform(0, 0.15)) * fields.smooth(shape, 25).clamp(-1, 2)), image)
+    image = torch.where(
+        is_grey, image * (1 + float(rng.uniform(0, 0.15)) * fields.smooth(shape, 25).clamp(-1, 2)), image
+    )
     is_white = (anatomy == WHITE) | (anatomy == STEM) | (anatomy == CEREBELLAR_WHITE)
-    dirty = float(rng.uniform(0, 0.06)) * fields.smooth(shape, 30) + float(rng.uniform(0, 0.04)) * fields.smooth(shape, 8)
+    dirty = float(rng.uniform(0, 0.06)) * fields.smooth(shape, 30) + float(rng.uniform(0, 0.04)) * fields.smooth(
+        shape, 8
+    )
     image = torch.where(is_white, image * (1 + dirty), image)
     if rng.random() < 0.5:
         flow = float(rng.uniform(0.1, 0.8)) * fields.smooth(shape, 15).clamp_min(0)
@@ -242,7 +246,9 @@ def _colour(anatomy: Tensor, rng: np.random.Generator, fields: Fields) -> tuple[
     return blur(image, float(rng.uniform(0.35, 0.8))), float(max(grey, 1.0))
 
 
-def _scanner(image: Tensor, share: Tensor, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _scanner(
+    image: Tensor, share: Tensor, rng: np.random.Generator, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Resolution (thick slices along any axis, sampled and interpolated back) and noise before and after it."""
     noise_sd = float(rng.uniform(0.005, 0.07))
     in_plane = float(rng.uniform(0.0, 0.7))
@@ -257,7 +263,9 @@ def _scanner(image: Tensor, share: Tensor, rng: np.random.Generator, generator: 
         gap = float(rng.uniform(0.9, 1.2))
         small[thick_axis] = max(8, round(full[thick_axis] / (thick * gap)))
         mode = "trilinear" if rng.random() < 0.85 else "nearest"
-        pair = functional.interpolate(torch.stack([image, share])[None], size=small, mode="trilinear", align_corners=False)
+        pair = functional.interpolate(
+            torch.stack([image, share])[None], size=small, mode="trilinear", align_corners=False
+        )
         pair[0, 0] += noise_sd * torch.randn(small, generator=generator)
         image, share = _interpolated(pair, full, mode)
     else:

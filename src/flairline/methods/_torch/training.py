@@ -63,7 +63,9 @@ class Objective(lightning.LightningModule):
         """One step; a value that is no number ends the training with its reason."""
         loss = self.loss(batch)
         if not torch.isfinite(loss):
-            msg = f"The training loss became {float(loss)} at step {self.global_step}. Resume with a lower learning rate."
+            msg = (
+                f"The training loss became {float(loss)} at step {self.global_step}. Resume with a lower learning rate."
+            )
             raise ModelError(msg)
         self.log("loss", loss, prog_bar=True)
         return loss
@@ -157,7 +159,13 @@ def train(
             log_every_n_steps=20,
         )
         started = time.monotonic()
-        trainer.fit(objective, training, validation, ckpt_path=str(last) if resume and last.exists() else None, weights_only=True)
+        trainer.fit(
+            objective,
+            training,
+            validation,
+            ckpt_path=str(last) if resume and last.exists() else None,
+            weights_only=True,
+        )
     curve = recorder.curve
     curve.seconds = max(time.monotonic() - started, timer.time_elapsed("train"))
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}

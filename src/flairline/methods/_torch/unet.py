@@ -100,10 +100,14 @@ class WholeScans(torch.utils.data.Dataset):
         return torch.from_numpy(padded)[None], torch.from_numpy(target)[None]
 
 
-def pad(image: NDArray[np.float32], multiple: int = 16, margin: int = 8) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
+def pad(
+    image: NDArray[np.float32], multiple: int = 16, margin: int = 8
+) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
     """Dark margin around an image until each side is a multiple; the padded image and where the image lies in it."""
     sides = [int(np.ceil((side + 2 * margin) / multiple)) * multiple for side in image.shape]
-    where = tuple(slice((big - side) // 2, (big - side) // 2 + side) for big, side in zip(sides, image.shape, strict=True))
+    where = tuple(
+        slice((big - side) // 2, (big - side) // 2 + side) for big, side in zip(sides, image.shape, strict=True)
+    )
     padded = np.full(sides, Z_RANGE[0], dtype=np.float32)
     padded[where] = image
     return padded, where

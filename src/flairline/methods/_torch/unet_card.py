@@ -56,12 +56,13 @@ def card(config: Mapping[str, Any]) -> str:
     )
     hashes = "\n".join(f"| {name} | {value} |" for name, value in config["sources"].items())
     lesions = "\n".join(
-        f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |" for row in calibration["lesion_reliability"]
+        f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |"
+        for row in calibration["lesion_reliability"]
     )
     return f"""# synthetic_unet
 
-A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its probability
-of lesion. It was trained on synthesised scans only and has never seen a scan of a person.
+A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its
+probability of lesion. It was trained on synthesised scans only and has never seen a scan of a person.
 
 **Intended use.** Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,
 infarcts) to look at and correct. Not a medical device, not for diagnosis.
@@ -78,8 +79,8 @@ Best validation value (one minus Dice, lesion-free scans by false-positive volum
 |---|---|
 {curve}
 
-**Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold {calibration["threshold"]:.2f}
-with a mean Dice of {calibration["mean_dice"]:.3f} there. The same scans chose the best weights, so that Dice flatters.
+**Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
+{calibration["threshold"]:.2f} with a mean Dice of {calibration["mean_dice"]:.3f} there. The same scans chose the best weights, so that Dice flatters.
 How often a found lesion was one, on these scans:
 
 | predicted | observed | lesions |
