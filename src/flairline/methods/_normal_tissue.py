@@ -48,7 +48,7 @@ def normal_tissue(values: NDArray[np.floating]) -> NormalTissue:
     """
     low, high = np.quantile(values, (TAIL, 1 - TAIL))
     if not high > low:
-        return NormalTissue(float(np.median(values)), max(float(np.std(values)), np.finfo(np.float32).tiny))
+        return NormalTissue(float(np.median(values)), float(max(np.std(values), np.finfo(np.float32).tiny)))
     counts, edges = np.histogram(values, bins=BINS, range=(low, high))
     smooth = ndimage.gaussian_filter1d(counts.astype(float), SMOOTHING_SHARE * BINS, mode="constant")
     centres = (edges[:-1] + edges[1:]) / 2
@@ -57,4 +57,4 @@ def normal_tissue(values: NDArray[np.floating]) -> NormalTissue:
     first = peak - int(np.argmin(above[peak::-1])) if not above[: peak + 1].all() else 0
     last = peak + int(np.argmin(above[peak:])) if not above[peak:].all() else BINS - 1
     width = float(centres[last] - centres[first]) * SD_PER_FULL_WIDTH
-    return NormalTissue(float(centres[peak]), max(width, float(high - low) / BINS))
+    return NormalTissue(float(centres[peak]), float(max(width, (high - low) / BINS)))

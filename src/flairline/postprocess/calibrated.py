@@ -10,6 +10,9 @@ from scipy import stats
 
 from flairline.types import Mask, Threshold, Volume
 
+ROUNDS = 20
+"""Rounds in which the width of normal tissue settles."""
+
 
 @dataclass(frozen=True)
 class Calibrated:
@@ -43,8 +46,8 @@ class ExpectedFalsePositives:
     """The score that normal tissue exceeds in `max_ml` of this brain, by the scan's own histogram.
 
     For scores that are distances from normal tissue, zero at its peak, as `zscore`. Normal tissue's positive scores
-    are taken for the upper half of a normal curve whose width is their median's; `sharpness` half-widths around the
-    peak count as normal tissue, so lesions do not widen it.
+    are taken for the upper half of a normal curve; its width comes from the median of those below `sharpness` widths,
+    found in a few rounds, so lesions do not widen it.
     """
 
     max_ml: float
@@ -53,11 +56,13 @@ class ExpectedFalsePositives:
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The threshold of one scan."""
         values = score.array[brain.array]
-        bright = values[(values > 0) & (values <= self.sharpness)]
+        bright = values[values > 0]
         rule, where = f"{self.max_ml:g} ml of normal tissue expected above it", "this scan"
         if bright.size == 0:
             return Threshold(float(np.finfo(np.float32).max), rule, where)
-        share = 2 * stats.norm.cdf(self.sharpness) - 1  # of a half-normal curve of width 1 below the cut
-        width = float(np.median(bright)) / stats.norm.ppf(0.5 + share / 4)
+        quarter = (stats.norm.cdf(self.sharpness) - 0.5) / 2  # half of what the curve has between peak and cut
+        width = float(np.median(bright))
+        for _ in range(ROUNDS):
+            width = float(np.median(bright[bright <= self.sharpness * width])) / stats.norm.ppf(0.5 + quarter)
         tail = min(0.5, self.max_ml / (brain.volume_ml))
-        return Threshold(max(width * float(stats.norm.isf(tail)), np.finfo(np.float32).tiny), rule, where)
+        return Threshold(float(max(width * stats.norm.isf(tail), np.finfo(np.float32).tiny)), rule, where)

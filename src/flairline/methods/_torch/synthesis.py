@@ -170,10 +170,10 @@ class Fields:
         return (total + 0.25 * self.smooth(shape, length_mm / 4)) / 1.15
 
 
-def blur(volume: Tensor, sigma: tuple[float, float, float] | float) -> Tensor:
+def blur(volume: Tensor, sigma: tuple[float, ...] | float) -> Tensor:
     """Gaussian smoothing, `sigma` in voxels by axis; the border is repeated."""
-    sigmas = (sigma,) * 3 if isinstance(sigma, (int, float)) else sigma
-    sigmas = tuple(s if s >= 0.2 else 0 for s in sigmas)  # a narrower kernel changes nothing and takes its time
+    given = (sigma,) * 3 if isinstance(sigma, (int, float)) else sigma
+    sigmas = tuple(s if s >= 0.2 else 0.0 for s in given)  # a narrower kernel changes nothing and takes its time
     # scipy's separable filter is seven times as fast as a convolution of one channel in torch.
     return torch.from_numpy(ndimage.gaussian_filter(volume.numpy(), sigmas, mode="nearest", truncate=3))
 

@@ -90,7 +90,9 @@ class Objective(lightning.LightningModule):
     def _timer(self) -> Timer | None:
         if self._trainer is None:
             return None
-        return next((callback for callback in self._trainer.callbacks if isinstance(callback, Timer)), None)
+        return next(
+            (callback for callback in getattr(self._trainer, "callbacks", ()) if isinstance(callback, Timer)), None
+        )
 
 
 class _Recorder(Callback):

@@ -46,8 +46,8 @@ def build(features: tuple[int, ...]) -> torch.nn.Module:
     """
     from monai.networks.nets import UNet
 
-    network = UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
-    return network.to(memory_format=torch.channels_last_3d)
+    network: torch.nn.Module = UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 
 class SegmentLesions(Objective):

@@ -80,7 +80,8 @@ Best validation value (one minus Dice, lesion-free scans by false-positive volum
 {curve}
 
 **Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
-{calibration["threshold"]:.2f} with a mean Dice of {calibration["mean_dice"]:.3f} there. The same scans chose the best weights, so that Dice flatters.
+{calibration["threshold"]:.2f} with a mean Dice of
+{calibration["mean_dice"]:.3f} there; some of these scans also chose the best weights.
 How often a found lesion was one, on these scans:
 
 | predicted | observed | lesions |
