@@ -12,7 +12,9 @@ from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
 from flairline.postprocess.calibrated import Calibrated, ModelThreshold
 from flairline.postprocess.components import ComponentRule
+from flairline.postprocess.prior import NormalPlaces
 from flairline.postprocess.rim import BrainRim
+from flairline.postprocess.smooth import Smooth
 from flairline.postprocess.steps import Step
 from flairline.postprocess.threshold import BrainQuantile, ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
@@ -123,9 +125,9 @@ WITHOUT_TRAINING = Recipe(
     "training-free",
     "zscore",
     ComponentRule(),
-    Calibrated(3.0, 16),
+    Calibrated(1.5, 26),
     "the best rule without training on synthetic scans",
-    (BrainRim(3.0),),
+    (NormalPlaces(1.0), Smooth(1.5), BrainRim(3.0)),
 )
 """Chosen on synthetic scans alone (docs/methods.md)."""
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from flairline.postprocess.calibrated import ExpectedFalsePositives
+from flairline.postprocess.confidence import lesion_probabilities
+from flairline.postprocess.prior import NormalPlaces, brain_box, normal_map
 from flairline.postprocess.rim import BrainRim, FluidBorder
 from flairline.postprocess.smooth import Smooth
 from flairline.types import Mask, Scan, Space, Volume
@@ -66,3 +68,37 @@ def test_expected_false_positives_are_what_normal_tissue_gives(expected_ml):
     # Lesions take the place of a fifth of the bright tissue here.
     assert above == pytest.approx(0.8 * expected_ml, rel=0.35)
     assert "ml of normal tissue" in threshold.rule
+
+
+def test_normal_places_take_more_off_the_cortex_than_off_the_deep_white_matter():
+    from flairline.datasets.phantom import phantom
+
+    scan, _, _ = phantom(3, 4.0, [])
+    ones = Volume(np.where(scan.brain.array, np.float32(5), np.float32(0)), scan.space)
+    found = NormalPlaces()(scan, ones).array
+    _, y, z = (n // 2 for n in found.shape)
+    assert (found[scan.brain.array] < 5).all()
+    assert not found[~scan.brain.array].any()
+    np.testing.assert_allclose(normal_map(), normal_map()[::-1], atol=1e-2)
+    line = found[:, y, z][scan.brain.array[:, y, z]]
+    assert line[[0, -1]].mean() < line[3:-3].mean()
+
+
+def test_the_box_of_the_brain_ignores_stray_voxels():
+    brain = np.zeros((40, 41, 42), bool)
+    brain[10:30, 11:31, 12:32] = True
+    brain[1, 20, 20] = True
+    low, high = brain_box(brain)
+    np.testing.assert_allclose(low, [10, 11, 12], atol=0)
+    np.testing.assert_allclose(high, [29, 30, 31], atol=0)
+
+
+def test_lesion_probability_follows_mean_and_volume():
+    labels = np.zeros((8, 9, 10), int)
+    labels[1, 1, 1] = 1
+    labels[4:7, 4:7, 4:7] = 2
+    scan = made(np.zeros(labels.shape))
+    score = np.select([labels == 1, labels == 2], [0.6, 0.9]).astype(np.float32)
+    found = lesion_probabilities(Volume(score, scan.space), labels, {"lesion_weights": [3.0, 1.0, 1.0]})
+    # logit(0.6) + log10(0.001) + 3 = 0.405, logit(0.9) + log10(0.027) + 3 = 3.629
+    np.testing.assert_allclose(found, 1 / (1 + np.exp([-0.4055, -3.6286])), atol=1e-3)
