@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, 
 from flairline.io.nifti import read_mask, read_volume
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
-from flairline.protocols import Protocol
+from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare
+from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
 from flairline.recipes import Recipe
 from flairline.types import BoolArray, Case, Mask, Scan, Volume
@@ -97,6 +98,10 @@ class RecipeMaps:
     """Maps that a recipe makes: score, and the mask at the recipe's own label-free threshold if it has one."""
 
     recipe: Recipe
+    preprocess: PreprocessSettings | None = None
+    """How scans are prepared; None prepares raw scans only, by the defaults."""
+    work: Path | None = None
+    """Folder that the steps of preprocessing keep results in."""
 
     @property
     def name(self) -> str:
@@ -110,16 +115,31 @@ class RecipeMaps:
     def describe(self) -> dict[str, Any]:
         """Everything else that the map depends on."""
         configured = self.recipe.configured()
-        return {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        prepared = None if self.preprocess is None else dataclasses.asdict(self.preprocess)
+        what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        return {**what, "preprocess": prepared}
 
     def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, NDArray[np.float32], BoolArray | None]:
         """Scan as the protocol wants it, score and mask (x, y, z)."""
-        labelled = protocol.prepare(assemble(case))
+        labelled = protocol.prepare(self._labelled(case, protocol))
         score = _scorer(self.recipe)(labelled.scan)
         if self.recipe.threshold is None:
             return labelled, score.array, None
         mask, _ = self.recipe.mask(score, labelled.scan.brain, self.recipe.threshold)
         return labelled, score.array, mask.array
+
+    def _labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
+        """The case as it is, or, if it is raw or has to be brought to an atlas, prepared."""
+        raw = is_raw(case)
+        if not raw:
+            labelled = assemble(case)
+            if self.preprocess is None or not protocol.needs_sri24 or on_sri24_grid(labelled.scan.space):
+                return labelled
+        settings = self.preprocess or PreprocessSettings(atlas="sri24" if protocol.needs_sri24 else "mni")
+        to_atlas: Literal["always", "raw"] = "always" if protocol.needs_sri24 else "raw"
+        settings = dataclasses.replace(settings, strip_on=protocol.strip_on, to_atlas=to_atlas)
+        truth = None if case.truth is None else read_mask(case.truth)
+        return prepare(case, settings, self.work).labelled(truth, on_atlas=protocol.needs_sri24)
 
 
 @dataclass(frozen=True)
@@ -227,6 +247,8 @@ def run(
         values: list[tuple[Case, dict[str, float]]] = []
         for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
             progress(f"{maps.name}, {protocol.name}: measuring {dataset}", done, len(scans))
+            if measured.result is None:
+                result.failures.append((_name(measured.item.case), measured.error or ""))
             values.append((measured.item.case, measured.result or {}))
         values.sort(key=lambda value: places[_name(value[0])])
         result.rows += _rows(dataset, maps.name, protocol, counts, values, seed)
@@ -281,15 +303,25 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     path = work / f"{key[:32]}.npz"
-    if not path.exists():
+    stored = _stored_spacing_mm(path)
+    if stored is None:
         labelled, score, mask = maps.make(case, protocol)
         scan_map = protocol.scan_map(score, labelled)
         truth = protocol.cut(protocol.truth(labelled))
-        spacing_mm = labelled.scan.spacing_mm
-        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), spacing_mm)
-    with np.load(path, allow_pickle=False) as arrays:
-        x, y, z = arrays["spacing_mm"].tolist()
-    return StoredMap(case, path, (x, y, z), case.truth is not None)
+        stored = labelled.scan.spacing_mm
+        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), stored)
+    return StoredMap(case, path, stored, case.truth is not None)
+
+
+def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
+    """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            x, y, z = arrays["spacing_mm"].tolist()
+            arrays["score"]  # reading checks its sum
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return x, y, z
 
 
 def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | None, spacing_mm: Any) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SOME_FAILED, NOTHING_DONE = 1, 2
+SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's; recent versions of typer bring a copy of their own
 
 CasesOption = Annotated[
     Path | None, typer.Option("--cases", help="Table of cases (CSV): dataset,subject,flair,t1,t2,brain,truth.")
@@ -52,13 +55,23 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap i
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        if code == STOPPED:
+            _say("flairline: stopped. Run the same command again to go on.")
+        sys.exit(code)
     except FlairlineError as error:
         _say(f"flairline: {error}")
         sys.exit(NOTHING_DONE)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "flairline"
+        message = error.format_message().rstrip(".")
+        if message:  # it has none where the help was printed already
+            _say(f"flairline: {message}. See {command} --help.")
+        sys.exit(NOTHING_DONE)
     except KeyboardInterrupt:
         _say("flairline: stopped. Run the same command again to go on.")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`flairline methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +113,15 @@ def segment(
     work: Annotated[
         Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
     ] = None,
+    flair_series: Annotated[
+        int | None, typer.Option("--flair-series", help="Number of the FLAIR series in a DICOM folder.")
+    ] = None,
+    t1_series: Annotated[
+        int | None, typer.Option("--t1-series", help="Number of the T1 series in a DICOM folder.")
+    ] = None,
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
+    ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
@@ -123,14 +145,26 @@ def segment(
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
-    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
+    for name, given in (("t1", t1), ("t2", t2), ("brain", brain_file)):
+        if cases is not None and given is not None:
+            msg = f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
+            raise InputError(msg)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
     settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
-    outcomes = []
-    write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
-    with _progress() as progress:
-        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=write_page if report else None):
+    outcomes: list[Any] = []
+    with _progress() as progress, TemporaryDirectory() as scratch:
+        scans, studies = _table(cases) if cases is not None else [], {}
+        for one in flairs or []:
+            if one.is_dir():
+                case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
+                scans, studies[study.name] = [*scans, case], study
+                _say(f"{study.name}: {' '.join(study.reasons)}")
+        files = [one for one in flairs or [] if not one.is_dir()]
+        scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
+        write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
+        after = segmenting.DicomAfter(studies if dicom_seg else {}, write_page if report else None)
+        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=after):
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), len(scans))
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
@@ -149,6 +183,15 @@ def benchmark(
     cases: CasesOption = None,
     method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
     protocol: ProtocolOption = "sound",
+    brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
+    registration: RegistrationOption = "greedy",
+    atlas: Annotated[
+        str | None, typer.Option("--atlas", help="Register to sri24, mni or a file where the protocol needs an atlas.")
+    ] = None,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
+    ] = None,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -164,8 +207,12 @@ def benchmark(
     """
     from flairline import benchmark as judging
     from flairline import recipes
+    from flairline.preprocess.pipeline import preprocess_settings
 
-    maps = [judging.RecipeMaps(recipes.load(name)) for name in method or ["default"]]
+    default = (brain, registration, atlas, bias) == ("auto", "greedy", None, False)
+    prepare = None if default else preprocess_settings(brain, "t1", registration, atlas or "sri24", bias)
+    kept = work or out / "work" / "preprocess"
+    maps = [judging.RecipeMaps(recipes.load(name), prepare, kept) for name in method or ["default"]]
     if cases is None:
         msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
         raise InputError(msg)
@@ -358,13 +405,16 @@ def _judge(
             judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
         ]
     rows = [row for result in results for row in result.rows]
+    failures = {scan: reason for result in results for scan, reason in result.failures}
+    if failures and not rows:  # results of an earlier run, if there are any, stay as they are
+        _say_failures(failures)
+        raise typer.Exit(NOTHING_DONE)
     parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
     judging.write_rows(out / "rows.csv", rows)
     judging.write_manifest(out / "manifest.json", cases, {**parameters, "left_out": left_out}, results)
     collect.keep_details(out, results, chosen, left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
-    failures = {scan: reason for result in results for scan, reason in result.failures}
     if as_json:
         plain = {"rows": [_plain_row(row) for row in rows], "failures": failures, "left_out": left_out}
         typer.echo(json.dumps(plain, indent=2))
@@ -488,10 +538,10 @@ def _say(line: str) -> None:
 
 
 def _say_failures(failures: dict[str, str]) -> None:
-    if failures:
+    if len(failures) > 1:
         _say(f"flairline: {len(failures)} failed:")
     for scan, reason in failures.items():
-        _say(f"  {scan}: {reason}")
+        _say(f"{'flairline: ' if len(failures) == 1 else '  '}{scan}: {reason}")
 
 
 def _leave(failed: int, total: int) -> None:

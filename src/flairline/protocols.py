@@ -10,6 +10,7 @@ the search.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class Protocol:
         method has seen the whole volume.
     needs_sri24
         Whether the scan must lie on the SRI24 grid (240x240x155 at 1 mm; the origin is not compared).
+    strip_on
+        Which image of a raw pair says where the brain is: the "t1", as the paper's code, or the "flair", as its text.
     truth_above
         A voxel is lesion if its (interpolated) label is greater than this.
     brain_only
@@ -53,6 +56,7 @@ class Protocol:
     in_plane: int | None = None
     slices: tuple[int, int] | None = None
     needs_sri24: bool = False
+    strip_on: Literal["t1", "flair"] = "t1"
     truth_above: float = 0.9
     brain_only: bool = False
     n_thresholds: int | None = 100
@@ -113,8 +117,8 @@ class Protocol:
             spacing = " x ".join(f"{side:.3g}" for side in scan.spacing_mm)
             msg = (
                 f"The protocol {self.name} wants the SRI24 grid (240x240x155 voxels of 1 mm), but {scan.subject} has"
-                f" {'x'.join(map(str, scan.space.shape))} voxels of {spacing} mm. Register it to SRI24 first, or use"
-                " --protocol native or sound."
+                f" {'x'.join(map(str, scan.space.shape))} voxels of {spacing} mm. Register it (--atlas sri24, or its T1's file)"
+                " or use --protocol native or sound."
             )
             raise GridError(msg)
 
