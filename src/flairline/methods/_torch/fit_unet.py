@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from flairline.errors import InputError
@@ -17,6 +19,8 @@ from flairline.methods._torch.cache import Crops, fill_cache
 from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import LAST, Budget, has_bf16, train
 from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
+from flairline.preprocess.resample import resample_mask
+from flairline.types import Space
 
 HELD_OUT_SCANS = 24
 """Synthetic scans of held-out heads, for the calibration."""
@@ -24,6 +28,9 @@ VALIDATION_SCANS = 8
 """How many of them also choose the best weights during the training."""
 HELD_OUT = 2
 """Label maps that only validation and calibration scans are made from."""
+
+MNI_BOX_MM = ((-82, -115, -78), (82, 82, 90))
+"""First and last voxel of the MNI152 brain's box with a margin of 10 mm, where lesion shapes are taken from."""
 
 
 def fit_folder(
@@ -69,7 +76,7 @@ def fit_folder(
     size, work = SIZES[preset], prepare_folder(folder) / "training"
     lightning.seed_everything(seed, verbose=False)
     maps = [to_classes(read_volume(path).array) for path in label_maps]
-    drawings = [read_mask(path).array for path in shapes] or None
+    drawings = [shape_in_mni_box(path) for path in shapes] or None
     stems = fill_cache(work / "scans", maps[:-HELD_OUT], size.scans, seed, drawings, workers)
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
     budget = Budget(size.steps, max_minutes, validate_every=min(300, size.steps))
@@ -90,6 +97,15 @@ def fit_folder(
     sources = {path.name: sha256(path) for path in (*label_maps, *shapes)}
     write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
     write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed)
+
+
+def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:
+    """A lesion mask in MNI space, cut to the box of the brain and the margin that `to_classes` keeps; 1 mm, RAS+."""
+    low, high = np.array(MNI_BOX_MM)
+    vox_to_ras = np.eye(4)
+    vox_to_ras[:3, 3] = low
+    shape = tuple(int(side) + 1 for side in high - low)
+    return resample_mask(read_mask(path), Space(shape, vox_to_ras, "atlas")).array
 
 
 def _steps_done(work: Path) -> int:
