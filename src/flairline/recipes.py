@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
 from flairline.postprocess.calibrated import Calibrated, ModelThreshold
 from flairline.postprocess.components import ComponentRule
+from flairline.postprocess.confidence import lesion_probabilities
 from flairline.postprocess.prior import NormalPlaces
 from flairline.postprocess.rim import BrainRim
 from flairline.postprocess.smooth import Smooth
@@ -24,6 +29,9 @@ FIXED_SHARE_NOTE = "a fixed share of every brain, not a measurement"
 FALLBACK_THRESHOLD = BrainQuantile(0.98)
 """What `segment` takes where neither the user nor the recipe says: the brightest 2 % of the brain."""
 
+
+Rating = Callable[[NDArray[np.integer]], NDArray[np.floating]]
+"""From numbered components (x, y, z) to the probability of each."""
 
 MIN_UNET_VOXELS = 5
 """Smallest component that `synthetic_unet` keeps: it finds lesions of a few voxels, and few others that small."""
@@ -63,6 +71,12 @@ class Recipe:
             raise InputError(msg)
         score = method.fit(()) if self.model is None else method.load(self.model)
         return partial(_stepped, score, self.steps) if self.steps else score
+
+    def rating(self, score: Volume) -> Rating | None:
+        """What tells each numbered component's probability to be a lesion; None if the method's model says nothing."""
+        if not isinstance(self.threshold, ModelThreshold):
+            return None
+        return partial(lesion_probabilities, score, calibration=self.threshold.calibration())
 
     @property
     def info(self) -> MethodInfo:
@@ -177,7 +191,7 @@ def load(name: str) -> Recipe:
 
 
 def _of_method(name: str, model: Path | None = None) -> Recipe:
-    shown = name if model is None else f"{name}={model.name}"
+    shown = name if model is None else f"{name}={model}"
     if name == "synthetic_unet":
         folder = model or registry.load("methods", name).shipped
         return Recipe(shown, name, ComponentRule(MIN_UNET_VOXELS), ModelThreshold(folder, name), model=model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -33,11 +34,15 @@ class ModelThreshold:
     folder: Path
     method: str
 
-    def choose(self, score: Volume, brain: Mask) -> Threshold:
-        """What config.json says. Raises `ModelError` if the folder is broken."""
+    def calibration(self) -> dict[str, Any]:
+        """What config.json says under ``calibration``. Raises `ModelError` if the folder is broken."""
         from flairline.methods._torch.folder import load_config
 
-        calibration = load_config(self.folder, self.method)["calibration"]
+        return load_config(self.folder, self.method)["calibration"]
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The model's threshold. Raises `ModelError` if the folder is broken."""
+        calibration = self.calibration()
         return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
 
 

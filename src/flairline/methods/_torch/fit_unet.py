@@ -104,8 +104,8 @@ def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:
     low, high = np.array(MNI_BOX_MM)
     vox_to_ras = np.eye(4)
     vox_to_ras[:3, 3] = low
-    shape = tuple(int(side) + 1 for side in high - low)
-    return resample_mask(read_mask(path), Space(shape, vox_to_ras, "atlas")).array
+    x, y, z = (int(side) + 1 for side in high - low)
+    return resample_mask(read_mask(path), Space((x, y, z), vox_to_ras, "atlas")).array
 
 
 def _steps_done(work: Path) -> int:
