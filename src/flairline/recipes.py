@@ -147,6 +147,7 @@ WITHOUT_TRAINING = Recipe(
 
 _RECIPES = (
     Recipe("paper", "histeq", ComponentRule(20, 26, legacy_filled_area=True), None, "the published method"),
+    Recipe("brightest", "histeq", ComponentRule(), BrainQuantile(0.98), "the brightest 2 % of the brain"),
     WITHOUT_TRAINING,
 )
 
