@@ -13,7 +13,7 @@ from flairline.methods._torch.cache import read_scan
 from flairline.methods._torch.calibration import Judged, calibrate
 from flairline.methods._torch.folder import save_model
 from flairline.methods._torch.synthesis import Z_RANGE
-from flairline.methods._torch.training import Curve
+from flairline.methods._torch.training import Curve, has_bf16
 from flairline.methods._torch.unet import Size, build, lesion_logits, size_as_config
 
 
@@ -45,7 +45,8 @@ def write_model(
 
 def _judge(network: torch.nn.Module, stem: Path) -> Judged:
     image, truth = read_scan(stem)
-    return Judged(lesion_logits(network, image, torch.device("cpu")), truth, image > Z_RANGE[0])
+    logits = lesion_logits(network, image, torch.device("cpu"), has_bf16())
+    return Judged(logits, truth, image > Z_RANGE[0])
 
 
 def card(config: Mapping[str, Any]) -> str:
