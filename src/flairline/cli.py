@@ -398,6 +398,49 @@ def datasets_fetch(
 
 
 @app.command()
+def fit(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method that can be trained.")],
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCANS...", help="What it learns from; label maps for synthetic_unet.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The model folder to write.")] = Path("flairline-model"),
+    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0.01, help="Stop training after this.")] = 60.0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    shapes: Annotated[
+        list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+) -> None:
+    """Train a method and write a model folder.
+
+    Example: [bold]flairline fit synthetic_unet labels/*.nii.gz -o MODEL --max-minutes 60[/bold]
+    """
+    import dataclasses
+
+    from flairline import registry
+
+    chosen = registry.load("methods", method)()
+    if not hasattr(chosen, "train"):
+        msg = f"The method {method} needs no training. Use it at once: flairline segment --method {method}."
+        raise InputError(msg)
+    if device != "auto":
+        chosen = dataclasses.replace(chosen, device=device)
+    chosen.train(
+        scans,
+        out,
+        preset=preset,
+        shapes=shapes or (),
+        max_minutes=max_minutes,
+        resume=resume,
+        seed=seed,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"Model: {out}. Use it with --method {method}={out}.")
+
+
+@app.command()
 def methods(as_json: JsonOption = False) -> None:
     """List every method with its paper, training and cost.
 
