@@ -21,7 +21,8 @@ def flair(tmp_path, save, head):
 
 def quick(flairline, *arguments):
     """Without page and preprocessing: what is tested here is the mask."""
-    return flairline("segment", *arguments, "--no-report", "--brain", "none")
+    method = () if "--method" in arguments else ("--method", "brightest")
+    return flairline("segment", *arguments, *method, "--no-report", "--brain", "none")
 
 
 def names_of(*paths: str) -> list[str]:
