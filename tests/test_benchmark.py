@@ -127,7 +127,7 @@ def test_figures_agree_with_the_rule_worked_out_by_hand(tmp_path, make_head, cas
 
 
 def test_a_recipe_with_a_threshold_has_a_dice_without_labels(tmp_path, cases):
-    rows = judged_rows(cases, tmp_path / "work", "default", "sound")
+    rows = judged_rows(cases, tmp_path / "work", "brightest", "sound")
     assert 0 < value(rows, "a", "1", "dice") < 1 and np.isnan(value(rows, "b", "healthy", "dice"))
     assert value(rows, "b", "healthy", "false_positive_ml") > 0
 
