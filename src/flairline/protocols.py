@@ -117,8 +117,8 @@ class Protocol:
             spacing = " x ".join(f"{side:.3g}" for side in scan.spacing_mm)
             msg = (
                 f"The protocol {self.name} wants the SRI24 grid (240x240x155 voxels of 1 mm), but {scan.subject} has"
-                f" {'x'.join(map(str, scan.space.shape))} voxels of {spacing} mm. Register it (--atlas sri24, or its T1's file)"
-                " or use --protocol native or sound."
+                f" {'x'.join(map(str, scan.space.shape))} voxels of {spacing} mm. Register it (--atlas"
+                " sri24, or the file of its T1), or use --protocol native or sound."
             )
             raise GridError(msg)
 
