@@ -38,10 +38,9 @@ def load(kind: str, name: str) -> Any:
     MissingExtraError
         The plug-in is there but something it imports is not.
     """
-    foreign = _foreign(kind)
     if name in _own(kind):
         module_name = f"flairline.{kind}.{name}"
-    elif name in foreign:
+    elif name in (foreign := _foreign(kind)):  # asked last: it reads the metadata of everything that is installed
         module_name = foreign[name].value
     else:
         raise UnknownNameError(kind.split(".")[-1].removesuffix("s"), name, names(kind))
