@@ -34,7 +34,8 @@ from flairline.io.nifti import read_mask, read_space, read_volume
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
 from flairline.preprocess.labels import LabelRule
-from flairline.preprocess.to_atlas import labelled_on_atlas
+from flairline.preprocess.pipeline import PreprocessSettings
+from flairline.preprocess.to_atlas import labelled_scan
 from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
 from flairline.recipes import Recipe
@@ -106,6 +107,7 @@ class RecipeMaps:
     recipe: Recipe
     atlas: str | None = None
     cache: Path | None = None
+    preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
 
     @property
     def name(self) -> str:
@@ -119,12 +121,16 @@ class RecipeMaps:
     def describe(self) -> dict[str, Any]:
         """Everything else that the map depends on."""
         configured = self.recipe.configured()
-        described = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
-        return {**described, "atlas": self.atlas} if self.atlas else described
+        what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        return {**what, "atlas": self.atlas, "preprocess": dataclasses.asdict(self.preprocess)}
+
+    def labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
+        """The case on the grid that the protocol wants: on SRI24's if it asks for that and there is an atlas."""
+        return on_protocol_grid(case, protocol, self.atlas, self.cache, self.preprocess)
 
     def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, NDArray[np.float32], BoolArray | None]:
         """Scan as the protocol wants it, score and mask (x, y, z)."""
-        labelled = protocol.prepare(on_protocol_grid(case, protocol, self.atlas, self.cache))
+        labelled = protocol.prepare(self.labelled(case, protocol))
         score = _scorer(self.recipe)(labelled.scan)
         if self.recipe.threshold is None:
             return labelled, score.array, None
@@ -198,16 +204,19 @@ class FileMaps:
         return Mask(brain.array, score.space)
 
 
-def on_protocol_grid(case: Case, protocol: Protocol, atlas: str | None, cache: Path | None = None) -> LabelledScan:
+def on_protocol_grid(
+    case: Case,
+    protocol: Protocol,
+    atlas: str | None,
+    cache: Path | None = None,
+    preprocess: PreprocessSettings | None = None,
+) -> LabelledScan:
     """A case's scan where the protocol wants it: on SRI24's grid if it asks for that and there is an atlas to go to."""
     wanted = protocol.needs_sri24 and atlas is not None and case.flair is not None
     there = not wanted or on_sri24_grid(read_space(case.flair))  # type: ignore[arg-type]
-    return labelled_on_atlas(
-        case,
-        None if there else atlas,
-        merge_labels=protocol.merge_labels,
-        strip_on=protocol.strip_on,
-        cache=cache,
+    settings = dataclasses.replace(preprocess or PreprocessSettings(), strip_on=protocol.strip_on)
+    return labelled_scan(
+        case, None if there else atlas, merge_labels=protocol.merge_labels, settings=settings, cache=cache
     )
 
 
@@ -238,6 +247,8 @@ def run(
         values: list[tuple[Case, dict[str, float]]] = []
         for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
             progress(f"{maps.name}, {protocol.name}: measuring {dataset}", done, len(scans))
+            if measured.result is None:
+                result.failures.append((_name(measured.item.case), measured.error or ""))
             values.append((measured.item.case, measured.result or {}))
         values.sort(key=lambda value: places[_name(value[0])])
         result.rows += _rows(dataset, maps.name, protocol, counts, values, seed)
@@ -331,15 +342,25 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     path = work / f"{key[:32]}.npz"
-    if not path.exists():
+    stored = _stored_spacing_mm(path)
+    if stored is None:
         labelled, score, mask = maps.make(case, protocol)
         scan_map = protocol.scan_map(score, labelled)
         truth = protocol.cut(protocol.truth(labelled))
-        spacing_mm = labelled.scan.spacing_mm
-        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), spacing_mm)
-    with np.load(path, allow_pickle=False) as arrays:
-        x, y, z = arrays["spacing_mm"].tolist()
-    return StoredMap(case, path, (x, y, z), case.truth is not None)
+        stored = labelled.scan.spacing_mm
+        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), stored)
+    return StoredMap(case, path, stored, case.truth is not None)
+
+
+def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
+    """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            x, y, z = arrays["spacing_mm"].tolist()
+            arrays["score"]  # reading checks its sum
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return x, y, z
 
 
 def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | None, spacing_mm: Any) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SOME_FAILED, NOTHING_DONE = 1, 2
+SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's; recent versions of typer bring a copy of their own
 
 CasesOption = Annotated[
     Path | None, typer.Option("--cases", help="Table of cases (CSV): dataset,subject,flair,t1,t2,brain,truth.")
@@ -52,13 +55,23 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap i
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        if code == STOPPED:
+            _say("flairline: stopped. Run the same command again to go on.")
+        sys.exit(code)
     except FlairlineError as error:
         _say(f"flairline: {error}")
         sys.exit(NOTHING_DONE)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "flairline"
+        message = error.format_message().rstrip(".")
+        if message:  # it has none where the help was printed already
+            _say(f"flairline: {message}. See {command} --help.")
+        sys.exit(NOTHING_DONE)
     except KeyboardInterrupt:
         _say("flairline: stopped. Run the same command again to go on.")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`flairline methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +113,15 @@ def segment(
     work: Annotated[
         Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
     ] = None,
+    flair_series: Annotated[
+        int | None, typer.Option("--flair-series", help="Number of the FLAIR series in a DICOM folder.")
+    ] = None,
+    t1_series: Annotated[
+        int | None, typer.Option("--t1-series", help="Number of the T1 series in a DICOM folder.")
+    ] = None,
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
+    ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
@@ -123,14 +145,26 @@ def segment(
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
-    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
+    for name, given in (("t1", t1), ("t2", t2), ("brain", brain_file)):
+        if cases is not None and given is not None:
+            msg = f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
+            raise InputError(msg)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
     settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
-    outcomes = []
-    write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
-    with _progress() as progress:
-        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=write_page if report else None):
+    outcomes: list[Any] = []
+    with _progress() as progress, TemporaryDirectory() as scratch:
+        scans, studies = _table(cases) if cases is not None else [], {}
+        for one in flairs or []:
+            if one.is_dir():
+                case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
+                scans, studies[study.name] = [*scans, case], study
+                _say(f"{study.name}: {' '.join(study.reasons)}")
+        files = [one for one in flairs or [] if not one.is_dir()]
+        scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
+        write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
+        after = segmenting.DicomAfter(studies if dicom_seg else {}, write_page if report else None)
+        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=after):
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), len(scans))
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
@@ -159,8 +193,14 @@ def benchmark(
             " experiment-1 and experiment-2.",
         ),
     ] = None,
+    brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
+    registration: RegistrationOption = "greedy",
     atlas: Annotated[
         str | None, typer.Option("--atlas", help="sri24 or a file: where scans go that a protocol wants on SRI24.")
+    ] = None,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/preprocess).")
     ] = None,
     controls: Annotated[
         bool | None,
@@ -184,6 +224,7 @@ def benchmark(
     """
     from flairline import benchmark as judging
     from flairline import recipes
+    from flairline.preprocess.pipeline import preprocess_settings
     from flairline.tables import CONTROLS
 
     if bool(dataset) == (cases is not None):
@@ -192,7 +233,8 @@ def benchmark(
     names = list(method or ["default"])
     if controls if controls is not None else bool(dataset):
         names += [name for name in CONTROLS if name not in names]
-    maps = [judging.RecipeMaps(recipes.load(name), atlas, out / "atlas") for name in names]
+    prepare = preprocess_settings(brain, "t1", registration, atlas or "mni", bias)
+    maps = [judging.RecipeMaps(recipes.load(name), atlas, work or out / "preprocess", prepare) for name in names]
     found, incomplete = _cases_of(dataset) if dataset else (_table(cases), {})  # type: ignore[arg-type]
     protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
     _judge(found, maps, protocols, out, jobs, seed, verdicts, open_page, as_json, keep_maps, incomplete, ablate)
@@ -356,6 +398,49 @@ def datasets_fetch(
 
 
 @app.command()
+def fit(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method that can be trained.")],
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCANS...", help="What it learns from; label maps for synthetic_unet.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The model folder to write.")] = Path("flairline-model"),
+    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0.01, help="Stop training after this.")] = 60.0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    shapes: Annotated[
+        list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+) -> None:
+    """Train a method and write a model folder.
+
+    Example: [bold]flairline fit synthetic_unet labels/*.nii.gz -o MODEL --max-minutes 60[/bold]
+    """
+    import dataclasses
+
+    from flairline import registry
+
+    chosen = registry.load("methods", method)()
+    if not hasattr(chosen, "train"):
+        msg = f"The method {method} needs no training. Use it at once: flairline segment --method {method}."
+        raise InputError(msg)
+    if device != "auto":
+        chosen = dataclasses.replace(chosen, device=device)
+    chosen.train(
+        scans,
+        out,
+        preset=preset,
+        shapes=shapes or (),
+        max_minutes=max_minutes,
+        resume=resume,
+        seed=seed,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"Model: {out}. Use it with --method {method}={out}.")
+
+
+@app.command()
 def methods(as_json: JsonOption = False) -> None:
     """List every method with its paper, training and cost.
 
@@ -465,13 +550,16 @@ def _judge(
     settings = experiments.Settings(out, jobs, seed, ablate)
     with _progress() as progress:
         done = experiments.run(cases, maps, chosen, settings, progress)
+    rows = [row for result in done.results for row in result.rows]
+    failures = {**incomplete, **done.failures}
+    if failures and not rows:  # results of an earlier run, if there are any, stay as they are
+        _say_failures(failures)
+        raise typer.Exit(NOTHING_DONE)
     # The page draws one protocol's curves and pictures: the first one's.
     of_first = [result for result in done.results if result.protocol == chosen[0]]
     collect.keep_details(out, of_first, chosen[0], left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
-    rows = [row for result in done.results for row in result.rows]
-    failures = {**incomplete, **done.failures}
     parameters = {**done.parameters, "left_out": left_out}
     judging.write_manifest(out / "manifest.json", cases, parameters, done.results, incomplete)
     if as_json:
@@ -601,10 +689,10 @@ def _say(line: str) -> None:
 
 
 def _say_failures(failures: dict[str, str]) -> None:
-    if failures:
+    if len(failures) > 1:
         _say(f"flairline: {len(failures)} failed:")
     for scan, reason in failures.items():
-        _say(f"  {scan}: {reason}")
+        _say(f"{'flairline: ' if len(failures) == 1 else '  '}{scan}: {reason}")
 
 
 def _leave(failed: int, total: int) -> None:

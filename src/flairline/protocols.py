@@ -80,6 +80,7 @@ class Protocol:
     in_plane: int | None = None
     slices: tuple[int, int] | None = None
     needs_sri24: bool = False
+    strip_on: Literal["t1", "flair"] = "t1"
     truth_above: float = 0.9
     brain_only: bool = False
     n_thresholds: int | None = 100
@@ -90,7 +91,6 @@ class Protocol:
     resize: Resize = "index"
     legacy_integer: bool = False
     clip_quantile: float | None = None
-    strip_on: Literal["t1", "flair"] = "t1"
     maps: MapRule = field(default_factory=MapRule)
 
     def prepare(self, labelled: LabelledScan) -> LabelledScan:

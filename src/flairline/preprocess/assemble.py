@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from flairline.errors import GridError, InputError
 from flairline.io.nifti import read_mask, read_volume
-from flairline.preprocess.brain import brain_from_background, check_brain
+from flairline.preprocess.brain import brain_from_background, check_brain, without_background_nan
 from flairline.preprocess.labels import LabelRule
-from flairline.preprocess.resample import resample_mask, resample_volume
+from flairline.preprocess.resample import covered_by, resample_mask, resample_volume
 from flairline.types import BoolArray, Case, Mask, Scan, Space, Volume
 
 
@@ -56,21 +56,18 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     truth = read_volume(case.truth) if case.truth else None
     images = {name: _same_grid(flair, path) for name, path in (("t1", case.t1), ("t2", case.t2)) if path}
     given_brain = read_mask(case.brain) if case.brain else None
-    space = flair.space if truth is None or truth.space.same_grid(flair.space) else truth.space
-    brain = _brain(case, flair, given_brain, space)
-    labels = None if truth is None else np.nan_to_num(truth.array)
+    decides = truth is not None and not keep_flair_grid and not truth.space.same_grid(flair.space)
+    space = truth.space if truth is not None and decides else flair.space
     rule = LabelRule.of(case)
-    if truth is not None and labels is not None:
-        rule.check(labels, str(case.truth))
-        if rule.one_grid and space is not flair.space:
+    if truth is not None:
+        rule.check(np.nan_to_num(truth.array), str(case.truth))
+        if rule.one_grid and not truth.space.same_grid(flair.space):
             raise GridError(different_grids(case.truth, truth.space, case.flair, flair.space))
-    if space is not flair.space and keep_flair_grid:
-        assert truth is not None
-        labels = resample_mask(Mask(np.nan_to_num(truth.array) > 0, space), flair.space).array.astype(np.float32)
-        brain = brain if brain.space is flair.space else resample_mask(brain, flair.space)
-    elif space is not flair.space:
-        flair = resample_volume(flair, space)
+    brain = _brain(case, flair, given_brain, truth, space)
+    if space is not flair.space:
+        flair = resample_volume(Volume(without_background_nan(flair.array), flair.space), space)
         images = {name: resample_volume(image, space) for name, image in images.items()}
+    labels = None if truth is None else _labels(truth, space)
     check_brain(flair, brain, str(case.flair))
     sources = {name: str(path) for name in ("flair", "t1", "t2", "brain", "truth") if (path := getattr(case, name))}
     others = {name: _outside_cleared(image, brain) for name, image in images.items()}
@@ -78,15 +75,29 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     return LabelledScan(scan, labels, rule)
 
 
-def _brain(case: Case, flair: Volume, given: Mask | None, space: Space) -> Mask:
-    """The brain on `space`, which is the FLAIR's grid or the truth's."""
+def _brain(case: Case, flair: Volume, given: Mask | None, truth: Volume | None, space: Space) -> Mask:
+    """The brain on `space`, which is the FLAIR's grid or the truth's, as far as the FLAIR reaches."""
     if given is None:
         brain = brain_from_background(flair, str(case.flair))
-    elif given.space.same_grid(space) or given.space.same_grid(flair.space):
-        brain = Mask(given.array, space if given.space.same_grid(space) else flair.space)
+    elif given.space.same_grid(flair.space):
+        brain = Mask(given.array, flair.space)
+    elif truth is not None and given.space.same_grid(truth.space):
+        brain = Mask(given.array, truth.space)
     else:
         raise GridError(different_grids(case.brain, given.space, case.flair, flair.space))
-    return brain if brain.space is space else resample_mask(brain, space)
+    if not brain.space.same_grid(space):
+        brain = resample_mask(brain, space)
+    if space.same_grid(flair.space):
+        return Mask(brain.array, space)
+    return Mask(brain.array & covered_by(flair.space, space), space)
+
+
+def _labels(truth: Volume, space: Space) -> NDArray[np.float32]:
+    """The rater's values on `space`; on a grid that is not their own, 1 where at least half of a voxel is lesion."""
+    labels = np.nan_to_num(truth.array)
+    if truth.space.same_grid(space):
+        return labels
+    return resample_mask(Mask(labels > 0, truth.space), space).array.astype(np.float32)
 
 
 def _same_grid(flair: Volume, path: Path) -> Volume:

@@ -233,7 +233,7 @@ def _dipy(fixed: Volume, moving: Volume, freedom: str, start: NDArray[np.float64
         what = "--registration dipy"
         raise MissingExtraError(what, "paper") from error
     engine = AffineRegistration(
-        metric=MutualInformationMetric(32, None),
+        metric=MutualInformationMetric(nbins=32, sampling_proportion=None),
         level_iters=[100, 10, 5],
         sigmas=[3.0, 1.0, 1.0],
         factors=[4, 2, 1],

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flairline.types import Mask, Space, Volume
+from flairline.types import BoolArray, Mask, Space, Volume
 
 
 def resample_volume(volume: Volume, onto: Space, outside: float = 0.0) -> Volume:
@@ -29,6 +29,12 @@ def mask_partial_volume(mask: Mask, onto: Space) -> NDArray[np.float32]:
     return ndimage.affine_transform(
         mask.array.astype(np.float32), matrix, offset, output_shape=onto.shape, order=1, mode="constant", cval=0.0
     )
+
+
+def covered_by(source: Space, onto: Space) -> BoolArray:
+    """Voxels of `onto` whose centre lies between voxel centres of `source`: where `resample_volume` has a value."""
+    everything = Mask(np.ones(source.shape, np.bool_), source)
+    return mask_partial_volume(everything, onto) > 1 - 1e-3
 
 
 def index_resize(array: NDArray, side: int) -> NDArray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,18 +16,17 @@ from flairline.preprocess.register import carry_mask, carry_volume
 from flairline.types import Case, Mask, Volume
 
 
-def labelled_on_atlas(
+def labelled_scan(
     case: Case,
     atlas: str | None,
     *,
     merge_labels: bool,
-    strip_on: Literal["t1", "flair"] = "t1",
+    settings: PreprocessSettings | None = None,
     cache: Path | None = None,
 ) -> LabelledScan:
-    """A case's scan and truth on the atlas's grid, or on their own.
+    """A case's scan and truth on the atlas's grid, or on their own. A raw scan has its brain extracted.
 
-    Images and labels are interpolated once, linearly. A scan of a data set that is distributed with its skull has its
-    brain extracted; one of a table of cases must come stripped or with a brain where it stays on its own grid.
+    Images and labels are interpolated once, linearly.
 
     Parameters
     ----------
@@ -35,8 +34,8 @@ def labelled_on_atlas(
         "sri24" or a file; None leaves the scan where it is.
     merge_labels
         Merge the labels before they are interpolated; else the label values themselves are interpolated.
-    strip_on
-        The image whose brain is extracted.
+    settings
+        How a scan is prepared that needs it; its atlas is the one above.
     cache
         Folder to keep brains and registrations in.
 
@@ -45,41 +44,32 @@ def labelled_on_atlas(
     InputError
         A file cannot be read, grids do not match, there is no brain, or the registration failed.
     """
-    of_data_set = LabelRule.of(case).one_grid
-    if atlas is None and not (of_data_set and is_raw(case)):
+    if atlas is None and not is_raw(case):
         labelled = assemble(case)
         return labelled.with_merged_labels() if merge_labels else labelled
-    settings = PreprocessSettings(
-        strip_on=strip_on, atlas=atlas or "mni", to_atlas="never" if atlas is None else "always"
+    to_atlas = atlas is not None
+    settings = replace(
+        settings or PreprocessSettings(), atlas=atlas or "mni", to_atlas="always" if to_atlas else "never"
     )
     prepared = prepare(case, settings, cache)
-    labelled = _labelled(case, prepared)
-    if merge_labels:
-        labelled = labelled.with_merged_labels()
-    return labelled if atlas is None else _carried(labelled, prepared, case)
+    return _with_truth(case, prepared, on_atlas=to_atlas, merge_labels=merge_labels)
 
 
-def _labelled(case: Case, prepared: Prepared) -> LabelledScan:
-    """The prepared scan with its labels, which are still on the truth's own grid."""
-    rule = LabelRule.of(case)
+def _with_truth(case: Case, prepared: Prepared, *, on_atlas: bool, merge_labels: bool) -> LabelledScan:
+    """The prepared scan with its labels carried onto its grid, or onto the atlas's."""
+    rule, scan = LabelRule.of(case), prepared.atlas_scan() if on_atlas else prepared.scan
     if case.truth is None:
-        return LabelledScan(prepared.scan, None, rule)
+        return LabelledScan(scan, None, rule)
     truth = read_volume(case.truth)
     labels = np.nan_to_num(truth.array)
     rule.check(labels, str(case.truth))
     if rule.one_grid and not truth.space.same_grid(prepared.scan.space):
         raise GridError(different_grids(case.truth, truth.space, case.flair, prepared.scan.space))
-    return LabelledScan(prepared.scan, labels, rule)
-
-
-def _carried(labelled: LabelledScan, prepared: Prepared, case: Case) -> LabelledScan:
-    atlas, to_native = prepared.atlas, prepared.atlas_to_native
-    assert atlas is not None
-    assert to_native is not None
-    labels, ignored = labelled.labels, labelled.ignored
-    if labels is not None and case.truth is not None:
-        # The truth's own grid: its points are those of the FLAIR, whatever its voxels are.
-        space = read_volume(case.truth).space
-        labels = carry_volume(Volume(labels.astype(np.float32), space), atlas.space, to_native).array
-        ignored = None if ignored is None else carry_mask(Mask(ignored, space), atlas.space, to_native).array
-    return LabelledScan(prepared.atlas_scan(), labels, labelled.rule, ignored)
+    ignored = rule.to_ignore(labels) if merge_labels and rule.ignored else None
+    if merge_labels:
+        labels = rule.merged(labels)
+    if not truth.space.same_grid(scan.space):
+        to_truth = prepared.to_truth(truth.space, on_atlas)
+        labels = carry_volume(Volume(labels.astype(np.float32), truth.space), scan.space, to_truth).array
+        ignored = None if ignored is None else carry_mask(Mask(ignored, truth.space), scan.space, to_truth).array
+    return LabelledScan(scan, labels, rule, ignored)

@@ -1,0 +1,197 @@
+"""The scan's page: one file, nothing from outside, everything escaped."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flairline import registry
+from flairline.report import build, templates
+from flairline.report.pages import CohortPage, CohortScan, Curve, LabelMap, ScanPage
+from flairline.types import Mask, Scan, Space, Threshold, Volume
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def text_of(html: str) -> str:
+    """What stands on the page, without styles and scripts."""
+    return re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script).*?</\1>", " ", html, flags=re.S))
+
+
+def full_cohort() -> CohortPage:
+    """A cohort's page on which every section has something to say, in which every text is hostile."""
+    scans = [
+        CohortScan(
+            {
+                "subject": f"{EVIL}{i}",
+                "dataset": EVIL,
+                "lesion_volume_ml": 1.0 + i,
+                "n_lesions": i,
+                "threshold": {"value": 0.9, "rule": EVIL, "chosen_on": EVIL},
+                "note": EVIL,
+                "qc": {"flags": [EVIL], "snr": 3.0 + i},
+                "truth_ml": 2.0 + i,
+            },
+            href=f"{i}/report.html",
+            site=f"{EVIL}{i % 2}",
+            metrics={"dice": 0.4, "dice_at_oracle": 0.1 * i},
+            note=EVIL,
+            verdict="fail",
+            at="2026-01-01T00:00:00Z",
+            method=EVIL,
+        )
+        for i in range(5)
+    ]
+    rows = [
+        {"dataset": "MSLUB", "method": EVIL, "protocol": "experiment-1", "subject": "cohort", "metric": m, "value": 0.5}
+        for m in ("dice_oracle", "threshold_oracle", "dice", "dice_at_oracle", "auprc")
+    ]
+    curve = Curve(EVIL, EVIL, [0.1, 0.2, 0.3], [0.2, 0.5, 1.0], [1.0, 0.5, 0.1], [0.3, 0.5, 0.2], usable=0.25)
+    sizes = [{"dataset": EVIL, "method": EVIL, "truth_ml": 3.0, "dice": 0.5, "href": None}]
+    published = [{"table": "2", "method": EVIL, "dataset": "MSLUB", "metric": "auprc", "value": "0.2", "note": ""}]
+    return CohortPage(EVIL, scans, rows, [curve], sizes, published, {"versions": {EVIL: EVIL}}, [EVIL])
+
+
+def test_page_says_what_was_found_and_that_it_is_for_research(make_page):
+    text = text_of(build.scan_page(make_page(lesion_volume_ml=12.3456)))
+    assert "12.3" in text
+    assert "quantile 0.985 of the brain" in text
+    assert "A fixed share of every brain, not a measurement" in text
+    assert "The FLAIR&#39;s slices are thicker than 5 mm." in text
+    assert text.count("Research use only, not for diagnosis") >= 2
+
+
+def test_no_address_leads_outside_the_page(make_page):
+    for html in (build.scan_page(make_page()), build.cohort_page(full_cohort())):
+        addresses = re.findall(r"""\b(?:src|href|xlink:href|action)\s*=\s*["']([^"']*)""", html)
+        assert addresses
+        assert [a for a in addresses if not re.match(r"(data:|#|\.\./index\.html$|\d/report\.html$)", a)] == []
+        assert "@import" not in html
+        assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
+
+
+def test_hostile_texts_are_shown_as_text(make_page):
+    page = make_page(
+        EVIL,
+        method=EVIL,
+        note=EVIL,
+        qc={"flags": [EVIL, {"text": EVIL}]},
+        lesions=[{"volume_ml": 1.0, "centre_mm": [1, 2, 3], "side": EVIL, "tissue": EVIL, "lobe": EVIL}],
+        versions={EVIL: EVIL},
+        inputs={"flair": {"path": EVIL}},
+        parameters={"</script>": "</script><script>alert(2)</script>"},
+    )
+    page = replace(page, threshold=Threshold(0.985, EVIL, EVIL))
+    for html in (build.scan_page(page), build.cohort_page(full_cohort())):
+        assert "<img src=x" not in html
+        assert "<script>alert" not in html
+        assert html.count("&lt;img src=x onerror=alert(1)&gt;") >= 5
+
+
+def test_only_the_pages_own_scripts_may_run(make_page):
+    html = build.scan_page(make_page())
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html).group(1)
+    assert "'unsafe-inline'" not in policy.replace("&#39;", "'").split("style-src")[0]
+    assert len(re.findall(r"sha256-", policy)) == len(re.findall(r"<script>", html)) + (
+        templates.viewer_bundle() is not None
+    )
+
+
+def test_a_bare_summary_is_enough(make_page):
+    page = replace(make_page(with_truth=False), summary={})
+    text = text_of(build.scan_page(page))
+    assert "sub-phantom" in text
+    assert "No quality checks were run" in text
+
+
+def test_an_oracle_threshold_is_called_so(make_page):
+    page = replace(make_page(), threshold=Threshold(0.9, Threshold.ORACLE, "the labels of phantom"))
+    assert "Oracle threshold" in text_of(build.scan_page(page))
+    assert "Oracle threshold" not in text_of(build.scan_page(make_page()))
+
+
+def test_dice_on_the_page_is_that_of_its_mask_and_truth(make_page):
+    page = make_page()
+    both = np.count_nonzero(page.mask.array & page.truth.array)
+    expected = 2 * both / (np.count_nonzero(page.mask.array) + np.count_nonzero(page.truth.array))
+    assert f"Dice with the truth {expected:.3f}" in re.sub(r"\s+", " ", text_of(build.scan_page(page)))
+
+
+def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
+    page = make_page()
+    move = np.eye(4)
+    move[:3, 3] = (100, 200, 300)
+    # The atlas lies elsewhere and is coarser; x grows to the right, so its lower half is the left.
+    vox_to_ras = move @ page.scan.space.vox_to_ras @ np.diag([2.0, 2.0, 2.0, 1.0])
+    sides = np.full((35, 42, 32), 2, dtype=np.int16)
+    sides[:17] = 3
+    space = Space(sides.shape, vox_to_ras, "atlas")
+    tissues = LabelMap(sides, space, {2: "grey matter", 3: "white matter"})
+    lobes = LabelMap(sides, space, {2: "R", 3: "L"})
+    page = replace(page, tissues=tissues, lobes=lobes, native_to_atlas=move)
+    table = re.search(r'<table id="lesion-table">.*?</table>', build.scan_page(page), flags=re.S).group()
+    first, second = re.findall(r"<tr><td>.*?</tr>", table, flags=re.S)
+    assert "white matter" in first and "<td>L</td>" in first and "69.0, 212.0, 308.0" in first
+    assert "grey matter" in second and "<td>R</td>" in second and "126.0, 170.0, 314.0" in second
+
+
+def test_atlas_makes_a_flicker_and_its_absence_none(make_page):
+    page = make_page()
+    assert 'id="flicker"' in build.scan_page(replace(page, atlas=page.scan.flair))
+    assert 'id="flicker"' not in build.scan_page(page)
+
+
+@pytest.mark.parametrize("name", registry.names("report.sections"))
+def test_every_section_speaks_of_one_kind_of_page_or_of_both(name, make_page):
+    render = registry.load("report.sections", name)
+    page = make_page()
+    scan_part = render(replace(page, atlas=page.scan.flair))
+    cohort_part = render(full_cohort())
+    parts = [part for part in (scan_part, cohort_part) if part is not None]
+    assert parts, "a section that never says anything"
+    assert (name.startswith("cohort_")) == (scan_part is None)
+    assert render(CohortPage("empty")) is None or name == "cohort_head"
+    for part in parts:
+        assert part.anchor
+        assert "<img src=x" not in part.html
+
+
+def test_a_page_of_a_large_noisy_scan_stays_small_and_says_so():
+    shape = (200, 220, 190)
+    rng = np.random.default_rng(3)
+    space = Space(shape, np.diag([0.9, 0.9, 0.9, 1.0]))
+    brain = np.zeros(shape, dtype=bool)
+    brain[10:190, 10:210, 10:180] = True
+    flair = Volume((rng.normal(100, 20, shape) * brain).astype(np.float32), space)
+    score = Volume((rng.random(shape) * brain).astype(np.float32), space)
+    mask = Mask((score.array >= 0.98), space)
+    page = ScanPage(Scan("sub-noise", flair, Mask(brain, space)), score, mask, Threshold(0.98, "given", "user"))
+    html = build.scan_page(page)
+    assert len(html.encode()) <= build.MAX_SCAN_PAGE_BYTES
+    if templates.viewer_bundle() is not None:
+        assert "the viewer shows the scan resampled to" in html
+
+
+def test_scan_and_cohort_page_know_a_result_by_the_same_id(make_page, tmp_path):
+    from flairline.io.files import write_json
+
+    page = make_page(threshold={"value": np.float32(0.985), "rule": "x", "chosen_on": "y"}, voxel_mm=(1.0, 2.0, np.nan))
+    write_json(tmp_path / "summary.json", page.summary)
+    read = json.loads((tmp_path / "summary.json").read_text())
+    assert CohortScan(read).scan_id == page.scan_id
+    assert CohortScan({**read, "method": "other"}).scan_id != page.scan_id
+
+
+def test_flagged_and_failed_scans_come_first():
+    scans = [
+        CohortScan({"subject": "a-fine"}),
+        CohortScan({"subject": "b-flagged", "qc": {"flags": ["low contrast"]}}),
+        CohortScan({"subject": "c-failed"}, error="Failed: no such file"),
+    ]
+    html = build.cohort_page(CohortPage("c", scans))
+    order = re.findall(r'data-subject="([^"]+)"', html)
+    assert order == ["c-failed", "b-flagged", "a-fine"]
