@@ -102,7 +102,7 @@ def test_table_1_counts_the_truths_components(tmp_path, save, make_head):
     truth[10, 9, 9] = True
     flair = save(tmp_path / "flair.nii.gz", head.flair)
     case = Case("mslub", "patient01", flair=flair, truth=save(tmp_path / "truth.nii.gz", truth.astype(np.uint8)))
-    ((found),) = tables.lesions_of_truths([case], SMALL, None, None, 1, quiet)
+    ((found),) = tables.lesions_of_truths([case], SMALL, RecipeMaps(recipes.load("histeq")), 1, quiet)
     assert sorted(found.sizes) == [1, 49]
     first = tables.make([], [found], [case], None)[0]
     cell = next(cell for cell in first.cells if (cell.dataset, cell.metric) == ("MSLUB", "anomaly_voxels_mean"))
@@ -124,7 +124,7 @@ def test_samples_show_left_on_the_right_and_the_truths_slice(done):
     assert [sample.dataset for sample in samples] == ["MSLUB", "MSLUB", "MSSEG2015"]
     assert samples[0].truth.sum() == 16
     shown = paper_figures._as_shown(samples[0].truth)
-    row, column = np.argwhere(shown).mean(axis=0)
+    _, column = np.argwhere(shown).mean(axis=0)
     assert column > shown.shape[1] / 2  # the block lies on the patient's left
 
 

@@ -101,9 +101,9 @@ def _write_tables(
     done: Done,
 ) -> None:
     first = maps[0]
-    atlas, cache = (first.atlas, first.cache) if isinstance(first, RecipeMaps) else (None, None)
+    atlas = first.atlas if isinstance(first, RecipeMaps) else None
     protocol = next(one for one in protocols if one.name in tables.EXPERIMENTS.values())
-    truths = tables.lesions_of_truths(cases, protocol, atlas, cache, settings.jobs, progress)
+    truths = tables.lesions_of_truths(cases, protocol, first, settings.jobs, progress)
     tables.write(settings.out / "tables", tables.make(done.results, truths, cases, atlas))
     done.written["Tables"] = settings.out / "tables"
 

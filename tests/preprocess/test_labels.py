@@ -66,7 +66,8 @@ def test_a_case_says_its_rule():
         LabelRule.of(Case("d", "s", extra={"lesion_labels": "one"}))
 
 
-def test_foreign_labels_and_another_grid_are_refused(tmp_path, save, head):
+def test_foreign_labels_and_another_grid_are_refused(tmp_path, save, make_head):
+    head = make_head()
     rule = {"known_labels": "0 1", "one_grid": "yes"}
     flair = save(tmp_path / "flair.nii.gz", head.flair)
     truth = save(tmp_path / "truth.nii.gz", head.truth.astype(np.uint8) * 3)
