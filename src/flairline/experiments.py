@@ -66,7 +66,10 @@ def run(
         "seed": settings.seed,
         "methods": {one.name: one.describe() for one in maps},
     }
-    benchmark.write_rows(out / "rows.csv", [row for result in done.results for row in result.rows])
+    rows = [row for result in done.results for row in result.rows]
+    if done.failures and not rows:
+        return done  # results of an earlier run, if there are any, stay as they are
+    benchmark.write_rows(out / "rows.csv", rows)
     if any(protocol.name in tables.EXPERIMENTS.values() for protocol in protocols) and any(
         result.counts for result in done.results
     ):
