@@ -220,6 +220,11 @@ def on_protocol_grid(
     )
 
 
+def labelled_by(maps: RecipeMaps | FileMaps, case: Case, protocol: Protocol) -> LabelledScan:
+    """A case with its truth on the grid on which `maps` is judged, whoever made the maps."""
+    return maps.labelled(case, protocol) if isinstance(maps, RecipeMaps) else on_protocol_grid(case, protocol, None)
+
+
 def run(
     cases: Sequence[Case],
     maps: RecipeMaps | FileMaps,
