@@ -74,3 +74,8 @@ def scan_page(subject: str = "sub-phantom", with_truth: bool = True, **summary: 
 @pytest.fixture
 def make_page() -> Callable[..., ScanPage]:
     return scan_page
+
+
+@pytest.fixture(scope="session")
+def head() -> Callable[..., tuple[Scan, Mask]]:
+    return head_scan

@@ -6,7 +6,6 @@ cortical structures, NeuroImage 39); odd numbers are left, even ones right.
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from flairline.io.nifti import read_volume
