@@ -121,9 +121,14 @@ class Ran:
     err: str
 
     @property
+    def complaints(self) -> list[str]:
+        """What went wrong, a line each; what is worth a look in a scan that went well is none of it."""
+        return [line for line in self.err.strip().splitlines() if "LOOK AT" not in line]
+
+    @property
     def line(self) -> str:
         """The one line of a user's mistake."""
-        lines = self.err.strip().splitlines()
+        lines = self.complaints
         assert len(lines) == 1, f"wanted one line, got {self.err!r}"
         assert "Traceback" not in self.err
         return lines[0]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SOME_FAILED, NOTHING_DONE = 1, 2
+SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
+
+_UsageError: Any = typer.BadParameter.__mro__[1]  # click's; recent versions of typer bring a copy of their own
 
 CasesOption = Annotated[
     Path | None, typer.Option("--cases", help="Table of cases (CSV): dataset,subject,flair,t1,t2,brain,truth.")
@@ -37,7 +40,7 @@ CasesOption = Annotated[
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to work in.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable results instead of tables.")]
 ProtocolOption = Annotated[
-    str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published) or sound.")
+    str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published), baur or sound.")
 ]
 StripOption = Annotated[str, typer.Option("--strip-on", help="Take the brain from the t1 or from the flair.")]
 RegistrationOption = Annotated[str, typer.Option("--registration", help="greedy, or dipy (the paper's engine).")]
@@ -52,13 +55,23 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap i
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False) or 0
+        if code == STOPPED:
+            _say("flairline: stopped. Run the same command again to go on.")
+        sys.exit(code)
     except FlairlineError as error:
         _say(f"flairline: {error}")
         sys.exit(NOTHING_DONE)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "flairline"
+        message = error.format_message().rstrip(".")
+        if message:  # it has none where the help was printed already
+            _say(f"flairline: {message}. See {command} --help.")
+        sys.exit(NOTHING_DONE)
     except KeyboardInterrupt:
         _say("flairline: stopped. Run the same command again to go on.")
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         # Whoever read our output has seen enough (`flairline methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +113,15 @@ def segment(
     work: Annotated[
         Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
     ] = None,
+    flair_series: Annotated[
+        int | None, typer.Option("--flair-series", help="Number of the FLAIR series in a DICOM folder.")
+    ] = None,
+    t1_series: Annotated[
+        int | None, typer.Option("--t1-series", help="Number of the T1 series in a DICOM folder.")
+    ] = None,
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
+    ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
@@ -123,14 +145,26 @@ def segment(
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
-    scans = _table(cases) if cases is not None else segmenting.cases_from_files(flairs or [], t1, brain_file, t2)
+    for name, given in (("t1", t1), ("t2", t2), ("brain", brain_file)):
+        if cases is not None and given is not None:
+            msg = f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
+            raise InputError(msg)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
     settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
-    outcomes = []
-    write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
-    with _progress() as progress:
-        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=write_page if report else None):
+    outcomes: list[Any] = []
+    with _progress() as progress, TemporaryDirectory() as scratch:
+        scans, studies = _table(cases) if cases is not None else [], {}
+        for one in flairs or []:
+            if one.is_dir():
+                case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
+                scans, studies[study.name] = [*scans, case], study
+                _say(f"{study.name}: {' '.join(study.reasons)}")
+        files = [one for one in flairs or [] if not one.is_dir()]
+        scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
+        write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
+        after = segmenting.DicomAfter(studies if dicom_seg else {}, write_page if report else None)
+        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=after):
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), len(scans))
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
@@ -145,10 +179,36 @@ def segment(
 
 @app.command()
 def benchmark(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv and manifest.json.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv, tables, figures and manifest.json.")],
     cases: CasesOption = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", metavar="NAME=DIR", help="A data set on disk; repeatable.")
+    ] = None,
     method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
-    protocol: ProtocolOption = "sound",
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol",
+            help="experiment-1, experiment-2, native, baur or sound; repeatable. Default: sound, with --dataset"
+            " experiment-1 and experiment-2.",
+        ),
+    ] = None,
+    brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
+    registration: RegistrationOption = "greedy",
+    atlas: Annotated[
+        str | None, typer.Option("--atlas", help="sri24 or a file: where scans go that a protocol wants on SRI24.")
+    ] = None,
+    bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
+    work: Annotated[
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/preprocess).")
+    ] = None,
+    controls: Annotated[
+        bool | None,
+        typer.Option("--controls/--no-controls", help="Run intensity and highpass too. Default: with --dataset."),
+    ] = None,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")
+    ] = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -158,18 +218,26 @@ def benchmark(
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Methods x data sets x protocol -> rows.csv and manifest.json.
+    """Methods x data sets x protocols -> rows.csv, the paper's tables and figures, manifest.json.
 
-    Example: [bold]flairline benchmark --cases CASES.csv --method histeq --protocol experiment-1 -o OUT[/bold]
+    Example: [bold]flairline benchmark --dataset mslub=DIR --method histeq -o OUT[/bold]
     """
     from flairline import benchmark as judging
     from flairline import recipes
+    from flairline.preprocess.pipeline import preprocess_settings
+    from flairline.tables import CONTROLS
 
-    maps = [judging.RecipeMaps(recipes.load(name)) for name in method or ["default"]]
-    if cases is None:
-        msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
+    if bool(dataset) == (cases is not None):
+        msg = "Wanted --cases CASES.csv or --dataset NAME=DIR, one of the two. See flairline benchmark --help."
         raise InputError(msg)
-    _judge(_table(cases), maps, protocol, out, jobs, seed, verdicts, open_page, as_json, keep_maps)
+    names = list(method or ["default"])
+    if controls if controls is not None else bool(dataset):
+        names += [name for name in CONTROLS if name not in names]
+    prepare = preprocess_settings(brain, "t1", registration, atlas or "mni", bias)
+    maps = [judging.RecipeMaps(recipes.load(name), atlas, work or out / "preprocess", prepare) for name in names]
+    found, incomplete = _cases_of(dataset) if dataset else (_table(cases), {})  # type: ignore[arg-type]
+    protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
+    _judge(found, maps, protocols, out, jobs, seed, verdicts, open_page, as_json, keep_maps, incomplete, ablate)
 
 
 @app.command()
@@ -196,7 +264,7 @@ def evaluate(
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
     judged = table.cases(required=("truth",))
-    _judge(judged, [judging.FileMaps(name)], protocol, out, jobs, seed, verdicts, open_page, as_json)
+    _judge(judged, [judging.FileMaps(name)], [protocol], out, jobs, seed, verdicts, open_page, as_json)
 
 
 @app.command()
@@ -238,6 +306,138 @@ def serve(
 
         webbrowser.open(server.address)
     server.run()
+
+
+datasets_app = typer.Typer(help="What data sets are known; what is missing in a folder; get one.")
+app.add_typer(datasets_app, name="datasets")
+
+
+@datasets_app.callback(invoke_without_command=True)
+def datasets(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the data sets that flairline reads, with scans, licence and address.
+
+    Example: [bold]flairline datasets[/bold]
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from flairline.datasets import _listing as listing
+
+    rows = listing.rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif sys.stdout.isatty():
+        _print_table("Data sets", list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        for row in rows:
+            typer.echo("\t".join(row.values()))
+
+
+@datasets_app.command("check")
+def datasets_check(
+    name: Annotated[str, typer.Argument(help="A data set (flairline datasets).")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The unpacked folder, or one below it.")],
+    jobs: JobsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """What was found, what is missing, what is odd, file by file, and the next step.
+
+    Example: [bold]flairline datasets check mslub open_ms_data[/bold]
+    """
+    from dataclasses import asdict
+
+    from flairline.datasets import _listing as listing
+    from flairline.datasets._check import check
+
+    dataset = listing.on_disk(name, folder)
+    with _progress() as progress:
+        result = check(dataset, _through(progress, f"checking {name}", jobs))
+    if as_json:
+        typer.echo(json.dumps({**asdict(result), "folder": str(result.folder)}, indent=2))
+    else:
+        lines = [[finding.kind, finding.scan, finding.file, finding.what] for finding in result.findings]
+        if lines:
+            _print_table(f"{dataset.title} in {folder}", ["", "scan", "file", "what"], lines)
+        expected = f" of {result.expected}" if result.expected else ""
+        note = f" ({dataset.scans_note})" if dataset.scans_note else ""
+        typer.echo(f"{result.usable}{expected} scans can be used{note}.")
+        typer.echo(f"Next: {result.next_step}")
+    _leave(result.failed, result.there)
+    if result.there == 0:
+        raise typer.Exit(NOTHING_DONE)
+
+
+@datasets_app.command("fetch")
+def datasets_fetch(
+    name: Annotated[str, typer.Argument(help="A data set (flairline datasets).")],
+    folder: Annotated[Path, typer.Option("-o", "--out", help="Where it goes.")] = Path("datasets"),
+    part: Annotated[str | None, typer.Option("--part", help="A part of the data set (mslub: MNI).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Get a data set where its licence allows it; elsewhere, say how a person gets it.
+
+    Example: [bold]flairline datasets fetch mslub -o datasets[/bold]
+    """
+    from flairline.datasets import _listing as listing
+    from flairline.datasets._fetch import fetch
+
+    files = listing.remote_files(name, part)
+    failures, counts = {}, dict[str, int]()
+    with _progress() as progress:
+        for one in fetch(files, folder / name, progress):
+            counts[one.status] = counts.get(one.status, 0) + 1
+            if one.error is not None:
+                failures[one.file.path] = one.error
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder / name), "files": counts, "failures": failures}, indent=2))
+    else:
+        typer.echo(f"{folder / name}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    _say_failures(failures)
+    if failures:
+        _say("Run the same command again to go on; what is there is kept.")
+    _leave(len(failures), len(files))
+
+
+@app.command()
+def fit(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method that can be trained.")],
+    scans: Annotated[
+        list[Path], typer.Argument(metavar="SCANS...", help="What it learns from; label maps for synthetic_unet.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The model folder to write.")] = Path("flairline-model"),
+    max_minutes: Annotated[float, typer.Option("--max-minutes", min=0.01, help="Stop training after this.")] = 60.0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    shapes: Annotated[
+        list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+) -> None:
+    """Train a method and write a model folder.
+
+    Example: [bold]flairline fit synthetic_unet labels/*.nii.gz -o MODEL --max-minutes 60[/bold]
+    """
+    import dataclasses
+
+    from flairline import registry
+
+    chosen = registry.load("methods", method)()
+    if not hasattr(chosen, "train"):
+        msg = f"The method {method} needs no training. Use it at once: flairline segment --method {method}."
+        raise InputError(msg)
+    if device != "auto":
+        chosen = dataclasses.replace(chosen, device=device)
+    chosen.train(
+        scans,
+        out,
+        preset=preset,
+        shapes=shapes or (),
+        max_minutes=max_minutes,
+        resume=resume,
+        seed=seed,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"Model: {out}. Use it with --method {method}={out}.")
 
 
 @app.command()
@@ -286,10 +486,41 @@ def _table(path: Path) -> list[Any]:
     return Dataset(path).cases()
 
 
+def _cases_of(datasets: list[str]) -> tuple[list[Any], dict[str, str]]:
+    """Cases of all data sets NAME=DIR, and what had to be left out, with reasons."""
+    from flairline.datasets import _listing as listing
+
+    cases: list[Any] = []
+    left_out: dict[str, str] = {}
+    for text in datasets:
+        name, equals, folder = text.partition("=")
+        if not equals or not folder:
+            msg = f"Wanted --dataset NAME=DIR (mslub=open_ms_data), got {text!r}. Names: flairline datasets."
+            raise InputError(msg)
+        dataset = listing.on_disk(name, Path(folder))
+        cases += dataset.cases()
+        left_out.update(dataset.left_out())
+    return cases, left_out
+
+
+def _through(progress: Progress, what: str, jobs: int) -> Any:
+    """A `map` over this machine's processes that shows progress and keeps the order."""
+    from flairline import engine
+
+    def go(function: Any, items: Any) -> Iterator[Any]:
+        results = {}
+        for done, outcome in enumerate(engine.run(function, items, jobs), 1):
+            progress(what, done, len(items))
+            results[outcome.item.name] = outcome.result
+        return iter([results[item.name] for item in items])
+
+    return go
+
+
 def _judge(
     cases: list[Any],
     maps: list[Any],
-    protocol: str,
+    protocols: list[str],
     out: Path,
     jobs: int,
     seed: int,
@@ -297,45 +528,56 @@ def _judge(
     open_page: bool,
     as_json: bool,
     keep_maps: bool = False,
+    incomplete: dict[str, str] | None = None,
+    ablate: bool = False,
 ) -> None:
-    """Run every method, write rows, manifest and page, print the cohorts' rows, leave with the right exit code."""
+    """Run every method, write everything, print the cohorts' rows, leave with the right exit code.
+
+    `incomplete` are scans of a data set that lack a file, with reasons: they count as failed.
+    """
     import shutil
-    from dataclasses import asdict
 
     from flairline import benchmark as judging
-    from flairline import protocols
+    from flairline import experiments
+    from flairline import protocols as known
     from flairline.io.files import prepare_folder
     from flairline.report import collect
 
-    chosen = protocols.load(protocol)
+    chosen = [known.load(protocol) for protocol in protocols]
     cases, left_out = _without_failed(cases, verdicts)
+    incomplete = incomplete or {}
     prepare_folder(out)
+    settings = experiments.Settings(out, jobs, seed, ablate)
     with _progress() as progress:
-        results = [
-            judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
-        ]
-    rows = [row for result in results for row in result.rows]
-    parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
-    judging.write_rows(out / "rows.csv", rows)
-    judging.write_manifest(out / "manifest.json", cases, {**parameters, "left_out": left_out}, results)
-    collect.keep_details(out, results, chosen, left_out)
+        done = experiments.run(cases, maps, chosen, settings, progress)
+    rows = [row for result in done.results for row in result.rows]
+    failures = {**incomplete, **done.failures}
+    if failures and not rows:  # results of an earlier run, if there are any, stay as they are
+        _say_failures(failures)
+        raise typer.Exit(NOTHING_DONE)
+    # The page draws one protocol's curves and pictures: the first one's.
+    of_first = [result for result in done.results if result.protocol == chosen[0]]
+    collect.keep_details(out, of_first, chosen[0], left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
-    failures = {scan: reason for result in results for scan, reason in result.failures}
+    parameters = {**done.parameters, "left_out": left_out}
+    judging.write_manifest(out / "manifest.json", cases, parameters, done.results, incomplete)
     if as_json:
         plain = {"rows": [_plain_row(row) for row in rows], "failures": failures, "left_out": left_out}
         typer.echo(json.dumps(plain, indent=2))
     else:
         _print_rows(rows)
-        without = sorted({scan for result in results for scan in result.without_truth})
+        without = sorted({scan for result in done.results for scan in result.without_truth})
         if without:
             typer.echo(f"Without a truth, so not judged: {', '.join(without)}")
         if left_out:
             typer.echo(f"Left out by verdict: {len(left_out)} of {len(left_out) + len(cases)}: {', '.join(left_out)}")
         typer.echo(f"All rows: {out / 'rows.csv'}")
+        for what, path in done.written.items():
+            typer.echo(f"{what}: {path}")
     _show(collect.write_cohort(out), open_page, as_json)
     _say_failures(failures)
-    _leave(len(failures), len(cases))
+    _leave(len(failures), len(cases) + len(incomplete))
 
 
 def _without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], list[str]]:
@@ -369,12 +611,14 @@ def _print_rows(rows: list[Row]) -> None:
     cohort = [row for row in rows if row.subject == COHORT]
     if not cohort:
         return
-    lines = [
-        [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
-        for row in cohort
-    ]
-    title = f"Cohorts by the protocol {cohort[0].protocol} (oracle: chosen on the labels it is judged by)"
-    _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
+    for protocol in dict.fromkeys(row.protocol for row in cohort):
+        lines = [
+            [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
+            for row in cohort
+            if row.protocol == protocol
+        ]
+        title = f"Cohorts by the protocol {protocol} (oracle: chosen on the labels it is judged by)"
+        _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
 
 
 def _print_segmented(outcomes: list[Any], as_json: bool) -> None:
@@ -445,10 +689,10 @@ def _say(line: str) -> None:
 
 
 def _say_failures(failures: dict[str, str]) -> None:
-    if failures:
+    if len(failures) > 1:
         _say(f"flairline: {len(failures)} failed:")
     for scan, reason in failures.items():
-        _say(f"  {scan}: {reason}")
+        _say(f"{'flairline: ' if len(failures) == 1 else '  '}{scan}: {reason}")
 
 
 def _leave(failed: int, total: int) -> None:

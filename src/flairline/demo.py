@@ -20,7 +20,7 @@ from flairline.report.found import write_page
 from flairline.report.overlay import write_overlay
 from flairline.types import Case
 
-RECIPE, PROTOCOL = "default", "sound"
+RECIPE, PROTOCOL = "brightest", "sound"
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flairline import registry
-from flairline.errors import MissingExtraError, UnknownNameError
+from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.postprocess.calibrated import Calibrated, ModelThreshold
 from flairline.postprocess.components import ComponentRule
+from flairline.postprocess.confidence import lesion_probabilities
+from flairline.postprocess.prior import NormalPlaces
+from flairline.postprocess.rim import BrainRim
+from flairline.postprocess.smooth import Smooth
+from flairline.postprocess.steps import Step
 from flairline.postprocess.threshold import BrainQuantile, ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
 
@@ -15,6 +28,13 @@ FIXED_SHARE_NOTE = "a fixed share of every brain, not a measurement"
 
 FALLBACK_THRESHOLD = BrainQuantile(0.98)
 """What `segment` takes where neither the user nor the recipe says: the brightest 2 % of the brain."""
+
+
+Rating = Callable[[NDArray[np.integer]], NDArray[np.floating]]
+"""From numbered components (x, y, z) to the probability of each."""
+
+MIN_UNET_VOXELS = 5
+"""Smallest component that `synthetic_unet` keeps: it finds lesions of a few voxels, and few others that small."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,10 @@ class Recipe:
     ----------
     threshold
         The recipe's own label-free rule; None where it has none, and then its per-subject Dice is NaN.
+    steps
+        What happens to the score before the threshold, in order.
+    model
+        The model folder to load; None: what the method's `fit` gives without scans.
     """
 
     name: str
@@ -32,14 +56,27 @@ class Recipe:
     components: ComponentRule = field(default_factory=ComponentRule)
     threshold: ThresholdRule | None = None
     why: str = ""
+    steps: tuple[Step, ...] = ()
+    model: Path | None = None
 
     def configured(self) -> Any:
         """The method's configuration object. Raises `UnknownNameError` or `MissingExtraError`."""
         return registry.load("methods", self.method)()
 
     def scorer(self) -> Scorer:
-        """The method's scorer, ready to use."""
-        return self.configured().fit(())
+        """The method's scorer and the recipe's steps, ready to use."""
+        method = self.configured()
+        if self.model is not None and not hasattr(method, "load"):
+            msg = f"The method {self.method} reads no model, but {self.model} was given. Leave it out."
+            raise InputError(msg)
+        score = method.fit(()) if self.model is None else method.load(self.model)
+        return partial(_stepped, score, self.steps) if self.steps else score
+
+    def rating(self, score: Volume) -> Rating | None:
+        """What tells each numbered component's probability to be a lesion; None if the method's model says nothing."""
+        if not isinstance(self.threshold, ModelThreshold):
+            return None
+        return partial(lesion_probabilities, score, calibration=self.threshold.calibration())
 
     @property
     def info(self) -> MethodInfo:
@@ -55,6 +92,13 @@ class Recipe:
         """Threshold and filter a score."""
         threshold = rule.choose(score, brain)
         return mask_from_score(score, brain, threshold, self.components), threshold
+
+
+def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
+    score = scorer(scan)
+    for step in steps:
+        score = step(scan, score)
+    return score
 
 
 @dataclass(frozen=True)
@@ -91,28 +135,65 @@ def listing() -> list[dict[str, str]]:
     return rows
 
 
+WITHOUT_TRAINING = Recipe(
+    "training-free",
+    "zscore",
+    ComponentRule(),
+    Calibrated(1.5, 26),
+    "the best rule without training on synthetic scans",
+    (NormalPlaces(1.0), Smooth(1.5), BrainRim(3.0)),
+)
+"""Chosen on synthetic scans alone (docs/methods.md)."""
+
 _RECIPES = (
     Recipe("paper", "histeq", ComponentRule(20, 26, legacy_filled_area=True), None, "the published method"),
-    Recipe("default", "histeq", ComponentRule(), BrainQuantile(0.98), "the paper's method needs no training"),
+    Recipe("brightest", "histeq", ComponentRule(), BrainQuantile(0.98), "the brightest 2 % of the brain"),
+    WITHOUT_TRAINING,
 )
+
+NEEDED_BY_DEFAULT = ("torch", "monai", "safetensors")
+"""Packages of the extra `deep` without which `default` is `WITHOUT_TRAINING`."""
+
+
+def default() -> Recipe:
+    """What runs if nobody says: the network trained on synthetic scans, else the best rule that needs no training."""
+    missing = [name for name in NEEDED_BY_DEFAULT if importlib.util.find_spec(name) is None]
+    if not missing:
+        why = "the network trained on synthetic scans, because the extra deep is installed"
+        return replace(_of_method("synthetic_unet"), name="default", why=why)
+    why = f"the best rule without training, because {missing[0]} is missing (pip install 'flairline[deep]' adds it)"
+    return replace(WITHOUT_TRAINING, name="default", why=why)
 
 
 def names() -> list[str]:
     """Names of the recipes, and of the methods, each of which is a recipe with the usual post-processing."""
-    return sorted({*(recipe.name for recipe in _RECIPES), *registry.names("methods")})
+    return sorted({"default", *(recipe.name for recipe in _RECIPES), *registry.names("methods")})
 
 
 def load(name: str) -> Recipe:
-    """The recipe of that name, or the method of that name with the usual post-processing and no threshold rule.
+    """The recipe of that name, or the method of that name with the usual post-processing.
+
+    ``METHOD=FOLDER`` takes the model in FOLDER. A method has no threshold rule of its own unless its model says one.
 
     Raises
     ------
     UnknownNameError
         With the closest name.
     """
+    name, _, model = name.partition("=")
+    if name == "default" and not model:
+        return default()
     for recipe in _RECIPES:
-        if recipe.name == name:
+        if recipe.name == name and not model:
             return recipe
     if name not in registry.names("methods"):
         raise UnknownNameError("method or recipe", name, names())
-    return Recipe(name, name)
+    return _of_method(name, Path(model) if model else None)
+
+
+def _of_method(name: str, model: Path | None = None) -> Recipe:
+    shown = name if model is None else f"{name}={model}"
+    if name == "synthetic_unet":
+        folder = model or registry.load("methods", name).shipped
+        return Recipe(shown, name, ComponentRule(MIN_UNET_VOXELS), ModelThreshold(folder, name), model=model)
+    return Recipe(shown, name, model=model)

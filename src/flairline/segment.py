@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from flairline import engine, recipes
 from flairline.errors import InputError
+from flairline.io import dicom
 from flairline.io.files import prepare_folder, sha256, write_json
 from flairline.io.nifti import read_mask, write_mask, write_volume
 from flairline.postprocess.components import label_components
@@ -24,7 +25,7 @@ from flairline.preprocess.assemble import assemble
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
 from flairline.preprocess.resample import resample_mask
 from flairline.provenance import versions
-from flairline.recipes import FALLBACK_THRESHOLD, Recipe
+from flairline.recipes import FALLBACK_THRESHOLD, Rating, Recipe
 from flairline.types import Case, Mask, Scan, Threshold, Volume
 
 SUMMARY = "summary.json"
@@ -109,8 +110,8 @@ def segment_case(case: Case, out: Path, settings: Settings, after: After | None 
     folder = out / case.subject
     if (folder / SUMMARY).exists() and not settings.overwrite:
         return Done(folder, read_summary(folder / SUMMARY), kept=True)
-    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
     found = find(case, settings)
+    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
     write_volume(folder / "score.nii.gz", found.score)
     write_mask(folder / "mask.nii.gz", found.mask)
     write_mask(folder / "brain.nii.gz", found.scan.brain)
@@ -132,7 +133,7 @@ def find(case: Case, settings: Settings) -> Found:
     mask, threshold = recipe.mask(score, scan.brain, rule)
     summary = {
         **_what_ran(recipe, rule, threshold),
-        **measure(mask, scan.brain),
+        **measure(mask, scan.brain, recipe.rating(score)),
         "subject": case.subject,
         **({"site": case.site} if case.site else {}),
         "voxel_mm": scan.spacing_mm,
@@ -161,18 +162,21 @@ def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images:
     write_mask(folder / f"mask_{space}.nii.gz", prepared.mask_to_atlas(found.mask))
 
 
-def measure(mask: Mask, brain: Mask) -> dict[str, Any]:
+def measure(mask: Mask, brain: Mask, rating: Rating | None = None) -> dict[str, Any]:
     """Volumes and lesions of a mask, largest first.
 
     Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid.
+    With a `rating`, each lesion has its probability to be one.
     """
     labels, sizes = label_components(mask.array)
     vox_to_ras, voxel_ml = mask.space.vox_to_ras, mask.space.voxel_ml
+    chances = None if rating is None else rating(labels)
     middle = _centre_mm(np.argwhere(brain.array), vox_to_ras)
     lesions = []
     places, numbers = np.argwhere(mask.array), labels[mask.array]
     order = np.argsort(numbers, kind="stable")
-    for of_lesion in np.split(places[order], np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []:
+    split = np.split(places[order], np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []
+    for number, of_lesion in enumerate(split):
         centre = _centre_mm(of_lesion, vox_to_ras)
         lesions.append(
             {
@@ -180,6 +184,7 @@ def measure(mask: Mask, brain: Mask) -> dict[str, Any]:
                 "voxels": len(of_lesion),
                 "centre_mm": centre.tolist(),
                 "side": "right" if centre[0] > middle[0] else "left",
+                **({} if chances is None else {"probability": float(chances[number])}),
             }
         )
     lesions.sort(key=lambda lesion: -lesion["voxels"])
@@ -221,6 +226,37 @@ def cases_from_files(
             )
             raise InputError(msg)
     return [Case("", "", flair, t1=t1, t2=t2, brain=brain) for flair in flairs]
+
+
+@dataclass(frozen=True)
+class DicomAfter:
+    """What is done after a mask is written: it is written once more as a DICOM Segmentation, then `then` is called."""
+
+    studies: Mapping[str, dicom.Study]
+    then: After | None = None
+
+    def __call__(self, found: Found, folder: Path) -> None:
+        """Write mask.dcm beside mask.nii.gz for a subject that came from DICOM."""
+        study = self.studies.get(found.scan.subject)
+        if study is not None:
+            dicom.write_segmentation(folder / "mask.dcm", found.mask, study.flair, found.summary["recipe"])
+        if self.then is not None:
+            self.then(found, folder)
+
+
+def case_from_dicom(
+    folder: Path, work: Path, flair_series: int | None = None, t1_series: int | None = None
+) -> tuple[Case, dicom.Study]:
+    """The case in a DICOM folder, its FLAIR and T1 converted into `work`; the study says what was chosen and why.
+
+    Raises
+    ------
+    InputError
+        The folder has no usable FLAIR.
+    """
+    study = dicom.choose_study(folder, flair_series, t1_series)
+    converted = dicom.convert_study(study, work)
+    return Case("", study.name, flair=converted.flair, t1=converted.t1), study
 
 
 def folder_names(cases: Sequence[Case]) -> list[str]:

@@ -69,7 +69,7 @@ def test_an_empty_and_a_constant_brain_are_refused():
     scan = volume(0.0, np.full((3, 4, 5), 7.0))
     with pytest.raises(BrainError, match="empty"):
         check_brain(scan, Mask(np.zeros(SHAPE, bool), scan.space), "scan.nii.gz")
-    with pytest.raises(BrainError, match="All 60 brain voxels of scan.nii.gz have the value 7"):
+    with pytest.raises(BrainError, match=r"All 60 brain voxels of scan\.nii\.gz have the value 7"):
         check_brain(scan, Mask(scan.array > 0, scan.space), "scan.nii.gz")
 
 

@@ -8,6 +8,7 @@ none. Further columns are kept in `Case.extra`.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,11 @@ class Dataset:
             msg = f"Cannot read the table of cases {self.path}: {reason}. Give a CSV file."
             raise TableError(msg) from error
         reader = csv.DictReader(text.splitlines(), restval="")
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        try:
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        except csv.Error as error:
+            msg = f"{self.path}, line 1: {error}. Give a CSV file."
+            raise TableError(msg) from error
         return reader
 
     def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
@@ -75,13 +80,20 @@ class Dataset:
             )
             raise TableError(msg)
         rows = []
-        for row in reader:
+        for row in self._values(reader):
             if None in row:
                 msg = f"{self.path}, line {reader.line_num}: more values than the {len(header)} columns of the header."
                 raise TableError(msg)
             if any((value or "").strip() for value in row.values()):
                 rows.append((reader.line_num, {key: (value or "").strip() for key, value in row.items()}))
         return rows
+
+    def _values(self, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+        try:
+            yield from reader
+        except csv.Error as error:
+            msg = f"{self.path}, line {reader.line_num + 1}: {error}. Give a CSV file."
+            raise TableError(msg) from error
 
     def _case(self, line: int, row: dict[str, str], required: tuple[str, ...]) -> Case:
         for column in ("dataset", "subject", *required):

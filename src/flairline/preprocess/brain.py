@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MIN_BACKGROUND_SHARE = 0.5
 """A stripped scan has one value over most of its border; a scan with a head in it need not."""
-MAX_STRIPPED_ML = 2300.0
+MAX_BRAIN_ML = 2300.0
 """More tissue than this is a head. Measured: stripped scans 1084-1690 ml, heads cut to the brain's slices from 2946."""
 MIN_BRAIN_ML = 300.0
 """Less than this is no brain: a newborn's has about 350 ml."""
@@ -77,7 +77,7 @@ def is_stripped(volume: Volume) -> bool:
     background = ~np.isfinite(array) | (array == background_value(array))
     border_share = np.mean(np.concatenate([background[side].ravel() for side in _faces()]))
     tissue_ml = float(np.count_nonzero(~background)) * volume.space.voxel_ml
-    return bool(border_share >= MIN_BACKGROUND_SHARE and tissue_ml <= MAX_STRIPPED_ML)
+    return bool(border_share >= MIN_BACKGROUND_SHARE and tissue_ml <= MAX_BRAIN_ML)
 
 
 def default_extractor() -> Extractor:
@@ -109,7 +109,7 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
     Raises
     ------
     BrainError
-        It found no brain, or one smaller than `MIN_BRAIN_ML`.
+        It found no brain, or one that is too small or too large to be one.
     MissingExtraError
         It is not installed.
     """
@@ -121,10 +121,11 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
         msg = f"All voxels of {name} have the value {clean.array.min():g}: there is no head in it."
         raise BrainError(msg)
     brain = Mask(extract(clean, name), head.space)
-    if brain.volume_ml < MIN_BRAIN_ML:
+    if not MIN_BRAIN_ML <= brain.volume_ml <= MAX_BRAIN_ML:
         msg = (
-            f"Wanted a head, but {extractor} found {brain.volume_ml:.0f} ml of brain in {name} (a brain has at least"
-            f" {MIN_BRAIN_ML:.0f} ml). Check that the file shows a whole head, or give the brain as a file (--brain)."
+            f"Wanted a head, but {extractor} found {brain.volume_ml:.0f} ml of brain in {name} (a brain has"
+            f" {MIN_BRAIN_ML:.0f} to {MAX_BRAIN_ML:.0f} ml). Check that the file shows a whole head, or give the brain"
+            " as a file (--brain)."
         )
         raise BrainError(msg)
     return brain

@@ -37,7 +37,7 @@ from flairline.preprocess.brain import (
     is_stripped,
 )
 from flairline.preprocess.register import Engine, PointMap, carry_mask, carry_volume
-from flairline.types import Case, Mask, Scan, Volume
+from flairline.types import Case, Mask, Scan, Space, Volume
 
 BRAINS = ("auto", "none", *EXTRACTORS)
 STRIP_ON = ("t1", "flair")
@@ -107,6 +107,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     t1: Volume | None = None
+    flair_to_t1: PointMap | None = None
 
     @property
     def flags(self) -> list[quality.Flag]:
@@ -143,6 +144,18 @@ class Prepared:
         """A mask of the atlas's grid on the FLAIR's."""
         _, to_native = self._registered()
         return carry_mask(mask, self.scan.space, to_native.inverse(), min_partial_volume)
+
+    def to_truth(self, truth: Space, on_atlas: bool) -> PointMap:
+        """From points of native space, or of the atlas, to those of a rater's grid.
+
+        That grid is any one in the FLAIR's coordinates, or the T1's own.
+        """
+        to_truth = register.identity("native", "native")
+        if on_atlas:
+            _, to_truth = self._registered()
+        if self.t1 is not None and self.flair_to_t1 is not None and truth.same_grid(self.t1.space):
+            to_truth = replace(to_truth, target="flair").then(self.flair_to_t1)
+        return to_truth
 
     def write_transforms(self, folder: Path) -> list[Path]:
         """Write both directions as ITK files, named as BIDS does: from-A_to-B carries images of A onto B's grid.
@@ -275,7 +288,7 @@ class _Preparation:
         for name in ("flair", "t1"):
             if name in self.state and brain.space.same_grid(self.state[name].space):
                 self.state[f"{name}_brain"] = Mask(brain.array, self.state[name].space)
-                check_brain(self.state[name], self.state[f"{name}_brain"], f"the {name}")
+                check_brain(self.state[name], self.state[f"{name}_brain"], str(getattr(self.case, name)))
                 self.notes.append(f"The brain is the given file's, on the grid of the {name}.")
                 return
         raise GridError(different_grids(path, brain.space, self.case.flair, self.state["flair"].space))
@@ -287,10 +300,10 @@ class _Preparation:
             if name not in self.state or f"{name}_brain" in self.state:
                 continue
             if self.settings.brain == "none" or (self.stripped[name] and self.settings.brain == "auto"):
-                self.state[f"{name}_brain"] = brain_from_background(self.state[name], f"the {name}")
+                self.state[f"{name}_brain"] = brain_from_background(self.state[name], str(getattr(self.case, name)))
                 self.notes.append(f"The {name} is skull-stripped: its brain is what differs from the background.")
             elif self.stripped[name] and given:
-                self.state[f"{name}_brain"] = brain_from_background(self.state[name], f"the {name}")
+                self.state[f"{name}_brain"] = brain_from_background(self.state[name], str(getattr(self.case, name)))
 
     def _extractor(self) -> str:
         named = self.settings.brain
@@ -368,7 +381,7 @@ class _Preparation:
             reads += ["t1", "t1_brain", "flair_to_t1"] + ["flair_brain"] * independent_brains
         if self.atlas is not None:
             reads += ["atlas", "atlas_brain", "atlas_to_t1" if "t1" in self.state else "atlas_to_flair"]
-        return Step("figures", 1, tuple(reads), ("figures",), _figures)
+        return Step("figures", 2, tuple(reads), ("figures",), _figures)
 
     def _do(self, step: Step) -> None:
         """Run a step, or take its results from where an earlier run kept them."""
@@ -394,6 +407,7 @@ class _Preparation:
         state = self.state
         flair = state.get("corrected", state["flair"])
         self._check_pair()
+        self._check_head()
         check_brain(flair, state["brain"], str(self.case.flair))
         t1 = state.get("t1")
         t1_native = None if t1 is None else carry_volume(t1, flair.space, state["flair_to_t1"])
@@ -414,7 +428,15 @@ class _Preparation:
             {name: str(path) for name in ("flair", "t1", "t2", "brain") if (path := getattr(self.case, name))},
         )
         return Prepared(
-            scan, self.atlas, atlas_to_native, atlas_to_t1, state["figures"], tuple(self.notes), self.seconds, t1
+            scan,
+            self.atlas,
+            atlas_to_native,
+            atlas_to_t1,
+            state["figures"],
+            tuple(self.notes),
+            self.seconds,
+            t1,
+            state.get("flair_to_t1"),
         )
 
     def _check_pair(self) -> None:
@@ -424,6 +446,19 @@ class _Preparation:
                 f"The brains of the T1 {self.case.t1} and the FLAIR {self.case.flair} overlap by a Dice of"
                 f" {overlap:.3f} after registration; one head gives at least {quality.MIN_T1_FLAIR_OVERLAP}. Check that"
                 " both are whole heads of one person, or leave the T1 out."
+            )
+            raise BrainError(msg)
+
+    def _check_head(self) -> None:
+        """Refuse what an extractor took for a brain but what no brain looks like; a given brain is believed."""
+        figures = self.state["figures"]
+        overlap, stretch = figures.get("atlas_overlap", 1.0), figures.get("atlas_stretch", 1.0)
+        extracted = any(step.startswith("brain-") for step in self.seconds)
+        if extracted and overlap < quality.MIN_ATLAS_OVERLAP and stretch > quality.MAX_ATLAS_STRETCH:
+            msg = (
+                f"What was taken for the brain of {self.case.t1 or self.case.flair} looks like none: on the atlas"
+                f" it overlaps by a Dice of {overlap:.2f} and is stretched {stretch:.1f} times more one way"
+                " than another. Check that the file shows a head, or give the brain as a file (--brain)."
             )
             raise BrainError(msg)
 

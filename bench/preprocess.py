@@ -1,0 +1,104 @@
+"""Raw T1 and FLAIR onto the atlas by the published recipe (ROBEX, then dipy) and by ours (deepbet, then greedy).
+
+Both start cold, each in a process of its own that is timed from outside, imports included, and nothing is kept between
+them. Both do the same: the brain from the T1, the T1 to the atlas with twelve degrees of freedom, and T1, FLAIR and
+brain on the atlas's grid with one interpolation each; the FLAIR follows the T1 by the headers, as in the paper, whose
+images were registered to each other beforehand. A third run does all that `flairline segment` prepares: the FLAIR's
+own brain, FLAIR to T1, quality figures.
+
+    FLAIRLINE_DATA=... python -m bench.preprocess [FLAIR T1]
+
+takes mslub_raw/patient19_study2 if no pair is given, and ends with one JSON line: ratio is the recipe's seconds over
+ours, an overlap the Dice of the registered brain with the atlas's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ENGINES = {"paper": ("robex", "dipy"), "ours": ("deepbet", "greedy")}
+
+
+def carry(flair_file: Path, t1_file: Path, extractor: str, engine: Any) -> float:
+    """Overlap of the registered brain with the atlas's, after T1, FLAIR and brain are on the atlas's grid."""
+    from flairline.io.nifti import read_volume
+    from flairline.preprocess.atlas import load_atlas
+    from flairline.preprocess.brain import extract_brain
+    from flairline.preprocess.quality import dice
+    from flairline.preprocess.register import PointMap, carry_mask, carry_volume, register_affine
+
+    flair, t1 = read_volume(flair_file), read_volume(t1_file)
+    atlas = load_atlas("mni")
+    brain = extract_brain(t1, extractor)
+    to_t1 = PointMap("atlas", "t1", register_affine(atlas.t1, atlas.brain, t1, brain, engine))
+    for image in (t1, flair):
+        carry_volume(image, atlas.space, to_t1)
+    return dice(carry_mask(brain, atlas.space, to_t1).array, atlas.brain.array)
+
+
+def prepare_whole(flair_file: Path, t1_file: Path) -> float:
+    """As `carry`, by the pipeline that `flairline segment` runs."""
+    from flairline.preprocess.pipeline import PreprocessSettings, prepare
+    from flairline.types import Case
+
+    prepared = prepare(Case("bench", "pair", flair=flair_file, t1=t1_file), PreprocessSettings(brain="deepbet"))
+    prepared.atlas_scan()
+    return float(prepared.figures["atlas_overlap"])
+
+
+def run_cold(what: str, flair: Path, t1: Path) -> dict[str, float]:
+    """Seconds and overlap of one recipe in a fresh process."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.preprocess", str(flair), str(t1), "--only", what],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - begun
+    if done.returncode != 0:
+        sys.exit(f"bench.preprocess {what}: {done.stderr.strip().splitlines()[-1]}")
+    return {"seconds": seconds, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def main() -> None:
+    """Run all three and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("flair", nargs="?", type=Path)
+    parser.add_argument("t1", nargs="?", type=Path)
+    parser.add_argument("--only", choices=("paper", "ours", "whole"))
+    chosen = parser.parse_args()
+    folder = Path(os.environ.get("FLAIRLINE_DATA", ".")) / "mslub_raw" / "patient19_study2"
+    flair, t1 = chosen.flair or folder / "flair.nii.gz", chosen.t1 or folder / "t1.nii.gz"
+    if chosen.only:
+        overlap = prepare_whole(flair, t1) if chosen.only == "whole" else carry(flair, t1, *ENGINES[chosen.only])
+        usages = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        print(json.dumps({"overlap": overlap, "peak_mb": max(usages) / 1024}))
+        return
+    results = {what: run_cold(what, flair, t1) for what in ("ours", "whole", "paper")}
+    for what, found in results.items():
+        print(f"{what:6} {found['seconds']:7.1f} s  overlap {found['overlap']:.4f}  peak {found['peak_mb']:.0f} MB")
+    ours, paper = results["ours"], results["paper"]
+    print(
+        json.dumps(
+            {
+                "ratio": paper["seconds"] / ours["seconds"],
+                "seconds_ours": ours["seconds"],
+                "seconds_paper": paper["seconds"],
+                "overlap_ours": ours["overlap"],
+                "overlap_paper": paper["overlap"],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

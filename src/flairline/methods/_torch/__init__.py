@@ -1,0 +1,1 @@
+"""Networks, synthesis, training and scoring that several learned methods share. Everything here may import torch."""

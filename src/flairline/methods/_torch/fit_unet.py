@@ -1,0 +1,115 @@
+"""`flairline fit synthetic_unet`: label maps in, model folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from flairline.errors import InputError
+from flairline.io.files import prepare_folder, sha256, write_json
+from flairline.io.nifti import read_mask, read_volume
+from flairline.methods._torch.cache import Crops, fill_cache
+from flairline.methods._torch.synthesis import to_classes
+from flairline.methods._torch.training import LAST, Budget, has_bf16, train
+from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
+from flairline.preprocess.resample import resample_mask
+from flairline.types import Space
+
+HELD_OUT_SCANS = 24
+"""Synthetic scans of held-out heads, for the calibration."""
+VALIDATION_SCANS = 8
+"""How many of them also choose the best weights during the training."""
+HELD_OUT = 2
+"""Label maps that only validation and calibration scans are made from."""
+
+MNI_BOX_MM = ((-82, -115, -78), (82, 82, 90))
+"""First and last voxel of the MNI152 brain's box with a margin of 10 mm, where lesion shapes are taken from."""
+
+
+def fit_folder(
+    label_maps: Sequence[Path],
+    folder: Path,
+    preset: str = "small",
+    shapes: Sequence[Path] = (),
+    max_minutes: float = 60.0,
+    device: str = "auto",
+    resume: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    workers: int = 2,
+) -> None:
+    """Train `synthetic_unet` and write its model folder.
+
+    Parameters
+    ----------
+    label_maps
+        Whole-head label maps with FreeSurfer's numbers at 1 mm. The last two are held out for validation.
+    folder
+        The model folder; the cache of synthetic scans and the checkpoints go into ``folder/training``.
+    preset
+        A name in `unet.SIZES`.
+    shapes
+        Lesion masks of other patients. Empty: random shapes only.
+    max_minutes
+        Budget of the training, without the making of the synthetic scans.
+    resume
+        Go on from the last checkpoint.
+
+    Raises
+    ------
+    InputError
+        Fewer than three label maps, or files that cannot be read.
+    """
+    if preset not in SIZES:
+        msg = f"No preset is called {preset!r}. Known: {', '.join(SIZES)}."
+        raise InputError(msg)
+    if len(label_maps) <= HELD_OUT:
+        msg = f"Wanted at least {HELD_OUT + 1} label maps ({HELD_OUT} are held out), got {len(label_maps)}."
+        raise InputError(msg)
+    size, work = SIZES[preset], prepare_folder(folder) / "training"
+    lightning.seed_everything(seed, verbose=False)
+    maps = [to_classes(read_volume(path).array) for path in label_maps]
+    drawings = [shape_in_mni_box(path) for path in shapes] or None
+    stems = fill_cache(work / "scans", maps[:-HELD_OUT], size.scans, seed, drawings, workers)
+    held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
+    budget = Budget(size.steps, max_minutes, validate_every=min(300, size.steps))
+    objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
+    done = _steps_done(work) if resume else 0
+    crops = Crops(stems, (size.steps - done) * size.batch, seed + done)
+    state, curve = train(
+        objective,
+        DataLoader(crops, batch_size=size.batch),
+        DataLoader(WholeScans(held[:VALIDATION_SCANS]), batch_size=1),
+        work,
+        resume,
+        device,
+        progress,
+    )
+    from flairline.methods._torch.unet_card import write_model
+
+    sources = {path.name: sha256(path) for path in (*label_maps, *shapes)}
+    write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
+    write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed)
+
+
+def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:
+    """A lesion mask in MNI space, cut to the box of the brain and the margin that `to_classes` keeps; 1 mm, RAS+."""
+    low, high = np.array(MNI_BOX_MM)
+    vox_to_ras = np.eye(4)
+    vox_to_ras[:3, 3] = low
+    x, y, z = (int(side) + 1 for side in high - low)
+    return resample_mask(read_mask(path), Space((x, y, z), vox_to_ras, "atlas")).array
+
+
+def _steps_done(work: Path) -> int:
+    last = work / "checkpoints" / LAST
+    if not last.exists():
+        return 0
+    return int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])

@@ -1,0 +1,186 @@
+"""Training that can be stopped: seeds, budget, checkpoints, resuming, best weights back. Lightning does the work."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from flairline.errors import ModelError
+
+CHECKPOINT_MINUTES = 5
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: whichever ends first. The learning rate falls to zero at the end of either."""
+
+    steps: int
+    max_minutes: float = 60.0
+    validate_every: int = 250
+    patience: int = 1000
+    """Validations without improvement before the training stops."""
+
+
+@dataclass
+class Curve:
+    """Validation values by step, and how long it took."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    best: float = math.nan
+
+
+class Objective(lightning.LightningModule):
+    """A network and what it is trained for. Methods subclass it and give `loss` and `validate`."""
+
+    def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
+        super().__init__()
+        self.network, self.budget, self.learning_rate, self.bf16 = network, budget, learning_rate, bf16
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """The value to lower."""
+        raise NotImplementedError
+
+    def validate(self, batch: Any) -> torch.Tensor:
+        """The value to lower on held-out scans."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        """One step; a value that is no number ends the training with its reason."""
+        loss = self.loss(batch)
+        if not torch.isfinite(loss):
+            msg = (
+                f"The training loss became {float(loss)} at step {self.global_step}. Resume with a lower learning rate."
+            )
+            raise ModelError(msg)
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        """Averages over the validation set."""
+        self.log("validation", self.validate(batch), prog_bar=True, on_epoch=True, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; the rate warms up, then falls along a cosine to zero at the end of the budget."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=1e-4)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        done = step / self.budget.steps
+        timer = self._timer()
+        if timer is not None:
+            done = max(done, timer.time_elapsed("train") / (60 * self.budget.max_minutes))
+        return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
+
+    def _timer(self) -> Timer | None:
+        if self._trainer is None:
+            return None
+        return next(
+            (callback for callback in getattr(self._trainer, "callbacks", ()) if isinstance(callback, Timer)), None
+        )
+
+
+class _Recorder(Callback):
+    """Keeps the validation curve, across interruptions."""
+
+    def __init__(self) -> None:
+        self.curve = Curve()
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.sanity_checking and "validation" in trainer.callback_metrics:
+            self.curve.steps.append(int(trainer.global_step))
+            self.curve.values.append(float(trainer.callback_metrics["validation"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.curve.steps, "values": self.curve.values}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.curve.steps, self.curve.values = list(state_dict["steps"]), list(state_dict["values"])
+
+
+def train(
+    objective: Objective,
+    training: DataLoader,
+    validation: DataLoader,
+    folder: Path,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = False,
+) -> tuple[dict[str, torch.Tensor], Curve]:
+    """Train, and give back the best weights on the validation set.
+
+    Checkpoints go to ``folder/checkpoints`` every five minutes and after each validation, whole or not at all; with
+    `resume` the training goes on from the last one. They are read as tensors and plain values only.
+    """
+    budget, checkpoints = objective.budget, folder / "checkpoints"
+    last = checkpoints / LAST
+    recorder, timer = _Recorder(), Timer(duration=timedelta(minutes=budget.max_minutes), interval="step")
+    best = ModelCheckpoint(checkpoints, "best", monitor="validation", save_top_k=1, enable_version_counter=False)
+    callbacks = [
+        recorder,
+        timer,
+        best,
+        ModelCheckpoint(
+            checkpoints,
+            "last",
+            train_time_interval=timedelta(minutes=CHECKPOINT_MINUTES),
+            enable_version_counter=False,
+            save_on_train_epoch_end=True,
+        ),
+        EarlyStopping("validation", patience=budget.patience, check_finite=True),
+    ]
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(
+            accelerator=device,
+            max_steps=budget.steps,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(folder, name="logs", version=""),
+            val_check_interval=budget.validate_every,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            gradient_clip_val=1.0,
+            log_every_n_steps=20,
+        )
+        started = time.monotonic()
+        trainer.fit(
+            objective,
+            training,
+            validation,
+            ckpt_path=str(last) if resume and last.exists() else None,
+            weights_only=True,
+        )
+    curve = recorder.curve
+    curve.seconds = max(time.monotonic() - started, timer.time_elapsed("train"))
+    state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}
+    if curve.values and best.best_model_path and Path(best.best_model_path).exists():
+        curve.best = min(curve.values)
+        stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+        state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
+    return state, curve
+
+
+def has_bf16() -> bool:
+    """Whether this machine multiplies bfloat16 natively, on its GPU or its CPU; elsewhere it is slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(check and check())

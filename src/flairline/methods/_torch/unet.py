@@ -1,0 +1,134 @@
+"""The U-Net of `synthetic_unet`: network, objective, sizes, and how a whole scan goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from flairline.methods._torch.synthesis import Z_RANGE
+from flairline.methods._torch.training import Budget, Objective
+
+SCALE = 4.0
+"""Half-widths per unit of the network's input."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A preset: the network's features by level, crops a step, steps, and how many synthetic scans to learn from."""
+
+    features: tuple[int, ...]
+    batch: int
+    steps: int
+    scans: int
+    learning_rate: float = 2e-3
+
+
+SIZES = {
+    "small": Size((16, 32, 64, 96, 128), 2, 6000, 300),
+    "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
+    "test": Size((4, 4, 4, 4, 4), 1, 4, 3),
+}
+"""`small` is the shipped one (an hour on two cores), `large` is for a GPU, `test` for tests."""
+
+
+def build(features: tuple[int, ...]) -> torch.nn.Module:
+    """MONAI's residual U-Net; its first level halves the grid, and its last transposed convolution brings 1 mm back.
+
+    Batch norm: running statistics keep absolute brightness, at any size of the input. Features that are multiples of
+    16 keep bfloat16 fast on a CPU.
+    """
+    from monai.networks.nets import UNet
+
+    network: torch.nn.Module = UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+class SegmentLesions(Objective):
+    """Cross-entropy plus soft Dice over the batch, on logits."""
+
+    def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
+        super().__init__(network, budget, learning_rate, bf16)
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Image in half-widths and truth, each (batch, 1, x, y, z)."""
+        image, truth = batch
+        logits = self._logits(image)
+        entropy = functional.binary_cross_entropy_with_logits(logits, truth)
+        share = torch.sigmoid(logits)
+        overlap = (share * truth).sum()
+        dice = 1 - (2 * overlap + 50) / (share.sum() + truth.sum() + 50)
+        return entropy + dice
+
+    def validate(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """One minus Dice at 0.5 of a whole scan; without lesions, falsely marked ml over one more."""
+        image, truth = batch
+        found = self._logits(image) > 0
+        if truth.any():
+            return 1 - 2 * (found & (truth > 0)).sum() / (found.sum() + truth.sum())
+        false_ml = found.sum() / 1000.0
+        return false_ml / (false_ml + 1)
+
+    def _logits(self, image: Tensor) -> Tensor:
+        image = (image / SCALE).contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.network(image).float()
+
+
+class WholeScans(torch.utils.data.Dataset):
+    """Whole scans of a cache, padded to a multiple of the network's reach; (1, x, y, z) each."""
+
+    def __init__(self, stems: list) -> None:
+        self.stems = stems
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        from flairline.methods._torch.cache import read_scan
+
+        image, truth = read_scan(self.stems[index])
+        padded, where = pad(image)
+        target = np.zeros(padded.shape, dtype=np.float32)
+        target[where] = truth
+        return torch.from_numpy(padded)[None], torch.from_numpy(target)[None]
+
+
+def pad(
+    image: NDArray[np.float32], multiple: int = 16, margin: int = 8
+) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
+    """Dark margin around an image until each side is a multiple; the padded image and where the image lies in it."""
+    sides = [int(np.ceil((side + 2 * margin) / multiple)) * multiple for side in image.shape]
+    where = tuple(
+        slice((big - side) // 2, (big - side) // 2 + side) for big, side in zip(sides, image.shape, strict=True)
+    )
+    padded = np.full(sides, Z_RANGE[0], dtype=np.float32)
+    padded[where] = image
+    return padded, where
+
+
+@torch.inference_mode()
+def lesion_logits(
+    network: torch.nn.Module, image: NDArray[np.float32], device: torch.device, bf16: bool = False
+) -> NDArray[np.float32]:
+    """Logits of a whole scan at 1 mm (x, y, z), averaged with those of its left-right mirror image."""
+    padded, where = pad(image)
+    source = (torch.from_numpy(padded)[None, None] / SCALE).to(device)
+    total = torch.zeros_like(source)
+    for mirrored in (False, True):
+        given = (source.flip(2) if mirrored else source).contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = network(given).float()
+        total += logits.flip(2) if mirrored else logits
+    return (total[0, 0] / 2).cpu().numpy()[where]
+
+
+def size_as_config(size: Size) -> Mapping[str, Any]:
+    """Plain values for config.json."""
+    return asdict(size)

@@ -1,0 +1,99 @@
+"""Calibrate a trained `synthetic_unet` and write its model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from flairline.methods._torch.cache import read_scan
+from flairline.methods._torch.calibration import Judged, calibrate
+from flairline.methods._torch.folder import save_model
+from flairline.methods._torch.synthesis import Z_RANGE
+from flairline.methods._torch.training import Curve, has_bf16
+from flairline.methods._torch.unet import Size, build, lesion_logits, size_as_config
+
+
+def write_model(
+    folder: Path,
+    state: Mapping[str, torch.Tensor],
+    size: Size,
+    curve: Curve,
+    held: Sequence[Path],
+    sources: Mapping[str, str],
+    uses_patients_shapes: bool,
+    seed: int,
+) -> None:
+    """Calibrate on the held-out synthetic scans and write weights, configuration and card."""
+    network = build(size.features)
+    network.load_state_dict(state)
+    network.eval()
+    calibration = calibrate([_judge(network, stem) for stem in held], np.random.default_rng(seed))
+    config = {
+        "size": dict(size_as_config(size)),
+        "seed": seed,
+        "lesion_shapes": "uses lesion shapes of other patients" if uses_patients_shapes else "random",
+        "training": {"seconds": curve.seconds, "steps": curve.steps, "validation": curve.values, "best": curve.best},
+        "sources": dict(sources),
+        "calibration": calibration,
+    }
+    save_model(folder, "synthetic_unet", state, config, card(config))
+
+
+def _judge(network: torch.nn.Module, stem: Path) -> Judged:
+    image, truth = read_scan(stem)
+    logits = lesion_logits(network, image, torch.device("cpu"), has_bf16())
+    return Judged(logits, truth, image > Z_RANGE[0])
+
+
+def card(config: Mapping[str, Any]) -> str:
+    """The model card, Markdown."""
+    training, calibration, size = config["training"], config["calibration"], config["size"]
+    curve = "\n".join(
+        f"| {step} | {value:.4f} |" for step, value in zip(training["steps"], training["validation"], strict=True)
+    )
+    hashes = "\n".join(f"| {name} | {value} |" for name, value in config["sources"].items())
+    lesions = "\n".join(
+        f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |"
+        for row in calibration["lesion_reliability"]
+    )
+    return f"""# synthetic_unet
+
+A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its
+probability of lesion. It was trained on synthesised scans only and has never seen a scan of a person.
+
+**Intended use.** Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,
+infarcts) to look at and correct. Not a medical device, not for diagnosis.
+
+**Data.** {size["scans"]} scans synthesised from whole-head label maps: deformed, random contrast around FLAIR's, bias,
+noise, thick slices, residual skull, drawn lesions. Lesion shapes: {config["lesion_shapes"]}. The label maps were
+distributed under Apache-2.0; the terms of the people whose anatomy they show are not stated there. Two label maps were
+held out for validation and calibration.
+
+**Training.** {training["seconds"] / 60:.1f} minutes, seed {config["seed"]}, batches of {size["batch"]} crops of 96 mm.
+Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
+
+| step | validation |
+|---|---|
+{curve}
+
+**Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
+{calibration["threshold"]:.2f} with a mean Dice of
+{calibration["mean_dice"]:.3f} there; some of these scans also chose the best weights.
+How often a found lesion was one, on these scans:
+
+| predicted | observed | lesions |
+|---|---|---|
+{lesions}
+
+**Known to fail.** Dark lesions, lesions as bright as the cortex, very thick slices, cavities after surgery.
+
+**Sources** (sha256).
+
+| file | sha256 |
+|---|---|
+{hashes}
+"""

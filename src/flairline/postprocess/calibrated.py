@@ -1,0 +1,73 @@
+"""Thresholds with a meaning that need no labels of the scans they are used on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from flairline.types import Mask, Threshold, Volume
+
+ROUNDS = 20
+"""Rounds in which the width of normal tissue settles."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A value that was the best on synthetic scans, whose lesions are known because they were drawn."""
+
+    value: float
+    scans: int
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The same value for every scan."""
+        return Threshold(self.value, "best mean Dice on synthetic scans", f"{self.scans} synthetic scans")
+
+
+@dataclass(frozen=True)
+class ModelThreshold:
+    """The threshold that a model folder says it was calibrated to."""
+
+    folder: Path
+    method: str
+
+    def calibration(self) -> dict[str, Any]:
+        """What config.json says under ``calibration``. Raises `ModelError` if the folder is broken."""
+        from flairline.methods._torch.folder import load_config
+
+        return load_config(self.folder, self.method)["calibration"]
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The model's threshold. Raises `ModelError` if the folder is broken."""
+        calibration = self.calibration()
+        return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
+
+
+@dataclass(frozen=True)
+class ExpectedFalsePositives:
+    """The score that normal tissue exceeds in `max_ml` of this brain, by the scan's own histogram.
+
+    For scores that are distances from normal tissue, zero at its peak, as `zscore`. Normal tissue's positive scores
+    are taken for the upper half of a normal curve; its width comes from the median of those below `sharpness` widths,
+    found in a few rounds, so lesions do not widen it.
+    """
+
+    max_ml: float
+    sharpness: float = 2.0
+
+    def choose(self, score: Volume, brain: Mask) -> Threshold:
+        """The threshold of one scan."""
+        values = score.array[brain.array]
+        bright = values[values > 0]
+        rule, where = f"{self.max_ml:g} ml of normal tissue expected above it", "this scan"
+        if bright.size == 0:
+            return Threshold(float(np.finfo(np.float32).max), rule, where)
+        quarter = (stats.norm.cdf(self.sharpness) - 0.5) / 2  # half of what the curve has between peak and cut
+        width = float(np.median(bright))
+        for _ in range(ROUNDS):
+            width = float(np.median(bright[bright <= self.sharpness * width])) / stats.norm.ppf(0.5 + quarter)
+        tail = min(0.5, self.max_ml / (brain.volume_ml))
+        return Threshold(float(max(width * stats.norm.isf(tail), np.finfo(np.float32).tiny)), rule, where)

@@ -1,0 +1,33 @@
+"""How likely each component of a mask is a lesion, by what a model's calibration says. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.methods._torch.calibration import component_features, probability
+from flairline.types import Volume
+
+TINY = 1e-6
+
+
+def lesion_probabilities(
+    score: Volume, labels: NDArray[np.integer], calibration: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """Probability of each numbered component to touch a lesion, in the order of the numbers; (components,).
+
+    Parameters
+    ----------
+    score
+        Calibrated probabilities of voxels, as a `synthetic_unet` gives them.
+    labels
+        Numbered components (x, y, z), 0 elsewhere, as `components.label_components` gives them.
+    calibration
+        What the model's config.json holds under ``calibration``. Its share of true finds is that of synthetic scans.
+    """
+    share = np.clip(score.array, TINY, 1 - TINY)
+    features = component_features(labels, np.log(share / (1 - share)), score.space.voxel_ml)
+    return probability(features, calibration["lesion_weights"])

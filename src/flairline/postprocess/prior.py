@@ -1,0 +1,62 @@
+"""Where normal brains are bright on a FLAIR: plexus, septum, brain stem, insula, rim of the cortex.
+
+The map was made from synthetic scans alone (`flairline.methods._torch.normal_places`): how bright, in half-widths above
+normal tissue, a voxel of no lesion is at each place of the brain's box. It is symmetric, so left and right cannot be
+mixed up, and coarse, because a box is no registration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flairline.types import Scan, Volume
+
+MAP = Path(__file__).parent / "_data" / "normal_places.npz"
+LOW_TAIL = 0.002
+"""Share of the brain's voxels left out at either end of an axis, so that a stray voxel does not move the box."""
+
+
+@dataclass(frozen=True)
+class NormalPlaces:
+    """Take `strength` times the usual excess brightness of a place off the score, not below zero.
+
+    For scores in half-widths above normal tissue, as `zscore` gives them.
+    """
+
+    strength: float = 1.0
+
+    def __call__(self, scan: Scan, score: Volume) -> Volume:
+        """The score less what is usual there."""
+        usual = in_brain_box(normal_map(), scan.brain.array)
+        left = np.maximum(score.array - self.strength * usual, 0)
+        return Volume(np.where(scan.brain.array, left, 0).astype(np.float32), score.space)
+
+
+@lru_cache(maxsize=1)
+def normal_map() -> NDArray[np.float32]:
+    """Mean plus standard deviation of the excess brightness over the brain's box (x, y, z)."""
+    with np.load(MAP, allow_pickle=False) as stored:
+        return stored["excess"].astype(np.float32)
+
+
+def brain_box(brain: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and last voxel of the brain by axis, stray voxels left out."""
+    low, high = np.empty(3), np.empty(3)
+    for axis in range(3):
+        counts = np.cumsum(brain.sum(axis=tuple(a for a in range(3) if a != axis)))
+        low[axis] = np.searchsorted(counts, LOW_TAIL * counts[-1])
+        high[axis] = np.searchsorted(counts, (1 - LOW_TAIL) * counts[-1])
+    return low, np.maximum(high, low + 1)
+
+
+def in_brain_box(chart: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A chart over the brain's box, laid onto the scan's grid."""
+    low, high = brain_box(brain)
+    scale = (np.array(chart.shape) - 1) / (high - low)
+    return ndimage.affine_transform(chart, scale, -low * scale, output_shape=brain.shape, order=1, mode="nearest")

@@ -1,0 +1,206 @@
+"""The shipped network, its training on tiny label maps, and its model folder."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flairline import recipes, registry
+from flairline.datasets.phantom import Lesion, phantom
+from flairline.errors import InputError, ModelError
+from flairline.methods import synthetic_unet
+from flairline.types import Volume
+
+pytest.importorskip("torch")
+pytest.importorskip("monai")
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return phantom(11, 2.0, [Lesion("tumour"), *[Lesion("periventricular")] * 3])
+
+
+@pytest.fixture(scope="module")
+def score(patient) -> Volume:
+    return synthetic_unet.Method().fit(())(patient[0])
+
+
+def test_score_is_a_probability_inside_the_brain(patient, score):
+    scan, _, _ = patient
+    assert score.array.shape == scan.space.shape
+    assert score.array.dtype == np.float32
+    assert score.array.min() >= 0
+    assert score.array.max() <= 1
+    assert not score.array[~scan.brain.array].any()
+
+
+def test_default_finds_bright_lesions_of_a_phantom(patient):
+    scan, truth, _ = patient
+    recipe = recipes.load("default")
+    assert recipe.method == "synthetic_unet"
+    assert "extra deep is installed" in recipe.why
+    assert recipe.threshold is not None
+    mask, threshold = recipe.mask(recipe.scorer()(scan), scan.brain, recipe.threshold)
+    overlap = 2 * (mask.array & truth.array).sum() / (mask.array.sum() + truth.array.sum())
+    assert overlap > 0.5
+    assert "synthetic" in threshold.rule
+    assert "synthetic" in threshold.chosen_on
+
+
+def test_default_leaves_a_healthy_phantom_nearly_empty():
+    scan, _, _ = phantom(12, 2.0, [])
+    recipe = recipes.load("default")
+    assert recipe.threshold is not None
+    assert recipe.mask(recipe.scorer()(scan), scan.brain, recipe.threshold)[0].volume_ml <= 2.0
+
+
+def test_without_its_packages_the_default_needs_no_training(monkeypatch):
+    find_spec = recipes.importlib.util.find_spec
+    monkeypatch.setattr(recipes.importlib.util, "find_spec", lambda name: None if name == "monai" else find_spec(name))
+    recipe = recipes.load("default")
+    assert recipe.method == "zscore"
+    assert "monai is missing" in recipe.why
+
+
+def test_units_of_the_scan_do_not_matter(patient, score):
+    scan, _, _ = patient
+    other = dataclasses.replace(scan, flair=Volume(scan.flair.array * np.float32(0.01) - np.float32(2), scan.space))
+    np.testing.assert_allclose(synthetic_unet.Method().fit(())(other).array, score.array, atol=0.05)
+
+
+@pytest.mark.parametrize("orientation", ["LAS", "LPS", "oblique"])
+def test_how_the_file_lies_on_disk_does_not_matter(orientation, score):
+    scan, _, _ = phantom(11, 2.0, [Lesion("tumour"), *[Lesion("periventricular")] * 3], orientation)
+    np.testing.assert_allclose(synthetic_unet.Method().fit(())(scan).array, score.array, atol=1e-4)
+
+
+def test_shipped_weights_are_small_and_say_what_they_are():
+    weights = synthetic_unet.SHIPPED / "weights.safetensors"
+    assert weights.stat().st_size < 15e6
+    card = (synthetic_unet.SHIPPED / "model_card.md").read_text()
+    assert "not stated" in card
+    assert "never seen a scan of a person" in card
+
+
+def label_map(shift: int) -> np.ndarray:
+    """A head of a few numbers: white matter in cortex in CSF in skin, with a ventricle; unequal sides."""
+    x, y, z = np.meshgrid(*(np.arange(n) for n in (50, 54, 46)), indexing="ij")
+    r = np.sqrt(((x - 25) / 24) ** 2 + ((y - 27 - shift) / 25) ** 2 + ((z - 23) / 22) ** 2)
+    labels = np.zeros(r.shape, np.float32)
+    for limit, number in ((0.95, 515), (0.85, 24), (0.75, 3), (0.6, 2), (0.2, 4)):
+        labels[r < limit] = number
+    return labels
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, list[Path]]:
+    """A model of four steps and its label maps."""
+    import nibabel as nib
+
+    folder = tmp_path_factory.mktemp("fit")
+    paths = []
+    for number in range(3):
+        paths.append(folder / f"labels{number}.nii.gz")
+        nib.save(nib.Nifti1Image(label_map(number), np.eye(4)), paths[-1])
+    synthetic_unet.Method(device="cpu").train(paths, folder / "model", preset="test", max_minutes=2.0, workers=1)
+    return folder / "model", paths
+
+
+def test_training_writes_a_folder_that_scores(trained, patient):
+    folder, _ = trained
+    config = json.loads((folder / "config.json").read_text())
+    assert config["lesion_shapes"] == "random"
+    assert len(config["sources"]) == 3
+    found = synthetic_unet.Method(device="cpu").load(folder)(patient[0]).array
+    assert np.isfinite(found).all()
+    recipe = recipes.load(f"synthetic_unet={folder}")
+    np.testing.assert_array_equal(recipe.scorer()(patient[0]).array, found)
+
+
+def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
+    from flairline.methods._torch.fit_unet import _steps_done
+
+    folder, paths = trained
+    before = (folder / "weights.safetensors").read_bytes()
+    assert _steps_done(folder / "training") == 4
+    synthetic_unet.Method(device="cpu").train(paths, folder, preset="test", max_minutes=2.0, workers=1, resume=True)
+    assert (folder / "weights.safetensors").read_bytes() == before  # all its steps were done already
+
+
+def test_too_few_label_maps_are_refused(trained, tmp_path):
+    with pytest.raises(InputError, match="at least 3 label maps"):
+        synthetic_unet.Method().train(trained[1][:2], tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", "{", "broken"),
+        ("config.json", '{"format": 99, "method": "synthetic_unet"}', "Update flairline"),
+        ("config.json", '{"format": 1, "method": "vae"}', "--method vae"),
+        ("config.json", None, "has no config.json"),
+        ("weights.safetensors", "nonsense", "cut off or no safetensors"),
+        ("weights.safetensors", None, "Cannot read"),
+    ],
+)
+def test_a_bad_model_folder_gets_one_clear_line(trained, tmp_path, patient, file, content, message):
+    folder = tmp_path / "model"
+    shutil.copytree(trained[0], folder, ignore=shutil.ignore_patterns("training"))
+    (folder / file).unlink() if content is None else (folder / file).write_text(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        synthetic_unet.Method().load(folder)(patient[0])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_synthetic_scan_depends_on_its_seed_alone():
+    from flairline.methods._torch.synthesis import synthesise, to_classes
+
+    classes = to_classes(label_map(0))
+    one, again, other = (synthesise(classes, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.image, again.image)
+    np.testing.assert_array_equal(one.truth, again.truth)
+    assert one.image.shape != other.image.shape or not np.array_equal(one.image, other.image)
+    assert not (one.truth & ~one.brain).any()
+
+
+def test_a_synthetic_scan_without_lesions_has_an_empty_truth():
+    from flairline.methods._torch.synthesis import synthesise, to_classes
+
+    scan = synthesise(to_classes(label_map(0)), np.random.default_rng(5), lesions=False)
+    assert not scan.truth.any()
+    assert scan.brain.any()
+
+
+def test_calibration_recovers_a_known_slope():
+    from flairline.methods._torch.calibration import Judged, calibrate
+
+    rng = np.random.default_rng(0)
+    scans = []
+    for _ in range(6):
+        logits = rng.normal(0, 2, (30, 31, 32)).astype(np.float32)
+        truth = rng.random(logits.shape) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
+        scans.append(Judged(logits, truth, np.ones(truth.shape, bool)))
+    found = calibrate(scans, rng)
+    assert found["slope"] == pytest.approx(0.5, abs=0.03)
+    assert found["offset"] == pytest.approx(-1, abs=0.06)
+    for row in found["voxel_reliability"]:
+        assert row["predicted"] == pytest.approx(row["observed"], abs=0.06)
+
+
+def test_methods_are_listed_without_importing_torch():
+    import subprocess
+    import sys
+
+    load = "import sys; from flairline import registry as r; r.load('methods', 'synthetic_unet')"
+    code = f"{load}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_method_that_can_be_trained_can_be_loaded():
+    for name in registry.names("methods"):
+        method = registry.load("methods", name)
+        if hasattr(method, "train"):
+            assert hasattr(method, "load")

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from flairline.postprocess.calibrated import ExpectedFalsePositives
+from flairline.postprocess.confidence import lesion_probabilities
+from flairline.postprocess.prior import NormalPlaces, brain_box, normal_map
+from flairline.postprocess.rim import BrainRim, FluidBorder
+from flairline.postprocess.smooth import Smooth
+from flairline.types import Mask, Scan, Space, Volume
+
+
+def made(flair: np.ndarray, spacing=(1.0, 1.0, 1.0), brain: np.ndarray | None = None) -> Scan:
+    space = Space(flair.shape, np.diag([*spacing, 1.0]))
+    inside = np.ones(flair.shape, bool) if brain is None else brain
+    return Scan("x", Volume(flair.astype(np.float32), space), Mask(inside, space))
+
+
+def test_smoothing_keeps_a_constant_up_to_the_rim():
+    brain = np.zeros((9, 10, 11), bool)
+    brain[2:7, 2:8, 2:9] = True
+    scan = made(np.where(brain, 3.0, 50.0), brain=brain)
+    found = Smooth(3.0)(scan, Volume(np.where(brain, np.float32(3), np.float32(0)), scan.space)).array
+    np.testing.assert_allclose(found[brain], 3.0, rtol=1e-5)
+    assert not found[~brain].any()
+
+
+def test_thick_slices_are_not_smeared():
+    array = np.zeros((9, 10, 11), np.float32)
+    array[4, 5, 5] = 1
+    scan = made(array, spacing=(1.0, 1.0, 4.0))
+    found = Smooth(3.0)(scan, scan.flair).array
+    assert found[5, 5, 5] > 0
+    assert found[4, 5, 4] == 0 == found[4, 5, 6]
+
+
+def test_rim_is_measured_in_mm_from_the_outer_border():
+    brain = np.ones((11, 12, 13), bool)
+    brain[5, 5, 5] = False  # a hole is no border
+    scan = made(np.ones(brain.shape), spacing=(1.0, 2.0, 4.0), brain=brain)
+    found = BrainRim(3.0)(scan, Volume(brain.astype(np.float32), scan.space)).array
+    assert found[6, 6, 6] == 1
+    assert found[2, 6, 6] == 0 and found[3, 6, 6] == 1  # depths of 3 and 4 mm
+    assert found[6, 0, 6] == 0 and found[6, 1, 6] == 1  # 2 and 4 mm
+    assert found[6, 6, 0] == 1  # 4 mm
+
+
+def test_thin_rims_along_fluid_go_and_thick_ones_stay():
+    rng = np.random.default_rng(0)
+    flair = rng.normal(100, 3, (20, 21, 22))
+    flair[:, :, :5] = rng.normal(5, 3, (20, 21, 5))
+    score = np.zeros(flair.shape, np.float32)
+    score[:, :, 5] = 4  # one voxel thick
+    score[5:10, 5:10, 5:12] = 4
+    scan = made(flair)
+    found = FluidBorder(thickness_mm=3.0)(scan, Volume(score, scan.space)).array
+    assert found[15, 15, 5] == 0
+    assert (found[5:10, 5:10, 5:12] == 4).all()
+
+
+@pytest.mark.parametrize("expected_ml", [0.5, 2.0])
+def test_expected_false_positives_are_what_normal_tissue_gives(expected_ml):
+    z = np.abs(np.random.default_rng(1).normal(0, 1.7, (100, 100, 100)))
+    z[:50] = 0  # the darker half
+    z[90:] = 20  # lesions do not move it
+    scan = made(z)
+    threshold = ExpectedFalsePositives(expected_ml).choose(scan.flair, scan.brain)
+    above = np.count_nonzero(z[50:90] >= threshold.value) / 1000
+    # Lesions take the place of a fifth of the bright tissue here.
+    assert above == pytest.approx(0.8 * expected_ml, rel=0.35)
+    assert "ml of normal tissue" in threshold.rule
+
+
+def test_normal_places_take_more_off_the_cortex_than_off_the_deep_white_matter():
+    from flairline.datasets.phantom import phantom
+
+    scan, _, _ = phantom(3, 4.0, [])
+    ones = Volume(np.where(scan.brain.array, np.float32(5), np.float32(0)), scan.space)
+    found = NormalPlaces()(scan, ones).array
+    _, y, z = (n // 2 for n in found.shape)
+    assert (found[scan.brain.array] < 5).all()
+    assert not found[~scan.brain.array].any()
+    np.testing.assert_allclose(normal_map(), normal_map()[::-1], atol=1e-2)
+    line = found[:, y, z][scan.brain.array[:, y, z]]
+    assert line[[0, -1]].mean() < line[3:-3].mean()
+
+
+def test_the_box_of_the_brain_ignores_stray_voxels():
+    brain = np.zeros((40, 41, 42), bool)
+    brain[10:30, 11:31, 12:32] = True
+    brain[1, 20, 20] = True
+    low, high = brain_box(brain)
+    np.testing.assert_allclose(low, [10, 11, 12], atol=0)
+    np.testing.assert_allclose(high, [29, 30, 31], atol=0)
+
+
+def test_lesion_probability_follows_mean_and_volume():
+    labels = np.zeros((8, 9, 10), int)
+    labels[1, 1, 1] = 1
+    labels[4:7, 4:7, 4:7] = 2
+    scan = made(np.zeros(labels.shape))
+    score = np.select([labels == 1, labels == 2], [0.6, 0.9]).astype(np.float32)
+    found = lesion_probabilities(Volume(score, scan.space), labels, {"lesion_weights": [3.0, 1.0, 1.0]})
+    # logit(0.6) + log10(0.001) + 3 = 0.405, logit(0.9) + log10(0.027) + 3 = 3.629
+    np.testing.assert_allclose(found, 1 / (1 + np.exp([-0.4055, -3.6286])), atol=1e-3)
