@@ -18,11 +18,11 @@ import resource
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,12 @@ from numpy.typing import NDArray
 from flairline import engine, registry
 from flairline.errors import GridError, InputError
 from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, write_text
-from flairline.io.nifti import read_mask, read_volume
+from flairline.io.nifti import read_mask, read_space, read_volume
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
-from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare
+from flairline.preprocess.labels import LabelRule
+from flairline.preprocess.pipeline import PreprocessSettings
+from flairline.preprocess.to_atlas import labelled_scan
 from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
 from flairline.recipes import Recipe
@@ -85,6 +87,8 @@ class Result:
         Scan and reason.
     """
 
+    protocol: Protocol | None = None
+    method: str = ""
     rows: list[Row] = field(default_factory=list)
     counts: dict[tuple[str, str], Counts] = field(default_factory=dict)
     stored: dict[tuple[str, str], list[StoredMap]] = field(default_factory=dict)
@@ -95,13 +99,15 @@ class Result:
 
 @dataclass(frozen=True)
 class RecipeMaps:
-    """Maps that a recipe makes: score, and the mask at the recipe's own label-free threshold if it has one."""
+    """Maps that a recipe makes: score, and the mask at the recipe's own label-free threshold if it has one.
+
+    `atlas` (a name or file) is where scans go that a protocol wants there; what that makes is kept in `cache`.
+    """
 
     recipe: Recipe
-    preprocess: PreprocessSettings | None = None
-    """How scans are prepared; None prepares raw scans only, by the defaults."""
-    work: Path | None = None
-    """Folder that the steps of preprocessing keep results in."""
+    atlas: str | None = None
+    cache: Path | None = None
+    preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
 
     @property
     def name(self) -> str:
@@ -115,31 +121,21 @@ class RecipeMaps:
     def describe(self) -> dict[str, Any]:
         """Everything else that the map depends on."""
         configured = self.recipe.configured()
-        prepared = None if self.preprocess is None else dataclasses.asdict(self.preprocess)
         what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
-        return {**what, "preprocess": prepared}
+        return {**what, "atlas": self.atlas, "preprocess": dataclasses.asdict(self.preprocess)}
+
+    def labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
+        """The case on the grid that the protocol wants: on SRI24's if it asks for that and there is an atlas."""
+        return on_protocol_grid(case, protocol, self.atlas, self.cache, self.preprocess)
 
     def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, NDArray[np.float32], BoolArray | None]:
         """Scan as the protocol wants it, score and mask (x, y, z)."""
-        labelled = protocol.prepare(self._labelled(case, protocol))
+        labelled = protocol.prepare(self.labelled(case, protocol))
         score = _scorer(self.recipe)(labelled.scan)
         if self.recipe.threshold is None:
             return labelled, score.array, None
         mask, _ = self.recipe.mask(score, labelled.scan.brain, self.recipe.threshold)
         return labelled, score.array, mask.array
-
-    def _labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
-        """The case as it is, or, if it is raw or has to be brought to an atlas, prepared."""
-        raw = is_raw(case)
-        if not raw:
-            labelled = assemble(case)
-            if self.preprocess is None or not protocol.needs_sri24 or on_sri24_grid(labelled.scan.space):
-                return labelled
-        settings = self.preprocess or PreprocessSettings(atlas="sri24" if protocol.needs_sri24 else "mni")
-        to_atlas: Literal["always", "raw"] = "always" if protocol.needs_sri24 else "raw"
-        settings = dataclasses.replace(settings, strip_on=protocol.strip_on, to_atlas=to_atlas)
-        truth = None if case.truth is None else read_mask(case.truth)
-        return prepare(case, settings, self.work).labelled(truth, on_atlas=protocol.needs_sri24)
 
 
 @dataclass(frozen=True)
@@ -180,7 +176,8 @@ class FileMaps:
             if other is not None and not other.space.same_grid(score.space):
                 raise GridError(different_grids(path, other.space, image, score.space))
         scan = Scan(case.subject, score, self._brain(case, score, protocol))
-        prepared = protocol.prepare(LabelledScan(scan, None if truth is None else np.nan_to_num(truth.array)))
+        labelled = LabelledScan(scan, None if truth is None else np.nan_to_num(truth.array), LabelRule.of(case))
+        prepared = protocol.prepare(labelled.with_merged_labels() if protocol.merge_labels else labelled)
         array = prepared.scan.flair.array
         if mask is None:
             return prepared, array, None
@@ -207,6 +204,22 @@ class FileMaps:
         return Mask(brain.array, score.space)
 
 
+def on_protocol_grid(
+    case: Case,
+    protocol: Protocol,
+    atlas: str | None,
+    cache: Path | None = None,
+    preprocess: PreprocessSettings | None = None,
+) -> LabelledScan:
+    """A case's scan where the protocol wants it: on SRI24's grid if it asks for that and there is an atlas to go to."""
+    wanted = protocol.needs_sri24 and atlas is not None and case.flair is not None
+    there = not wanted or on_sri24_grid(read_space(case.flair))  # type: ignore[arg-type]
+    settings = dataclasses.replace(preprocess or PreprocessSettings(), strip_on=protocol.strip_on)
+    return labelled_scan(
+        case, None if there else atlas, merge_labels=protocol.merge_labels, settings=settings, cache=cache
+    )
+
+
 def run(
     cases: Sequence[Case],
     maps: RecipeMaps | FileMaps,
@@ -226,23 +239,10 @@ def run(
     seed
         Of the bootstrap.
     """
-    started, result = time.perf_counter(), Result()
-    prepare_folder(work)
-    store = partial(_store, maps=maps, protocol=protocol, work=work)
-    stored: dict[str, list[StoredMap]] = {}
-    places = {_name(case): place for place, case in enumerate(cases)}
-    for done, outcome in enumerate(engine.run(store, cases, jobs), 1):
-        progress(f"{maps.name}, {protocol.name}: scoring", done, len(cases))
-        if outcome.result is None:
-            result.failures.append((_name(outcome.item), outcome.error or ""))
-        else:
-            stored.setdefault(outcome.item.dataset, []).append(outcome.result)
-    for dataset, scans in stored.items():
-        scans.sort(key=lambda scan: places[_name(scan.case)])
-        result.without_truth += [_name(scan.case) for scan in scans if not scan.has_truth]
-        counts = _count(scans, protocol, seed)
-        result.counts[dataset, maps.name] = counts
-        result.stored[dataset, maps.name] = scans
+    started, places = time.perf_counter(), {_name(case): place for place, case in enumerate(cases)}
+    result = count(cases, maps, protocol, work, jobs=jobs, seed=seed, progress=progress)
+    for (dataset, _), scans in result.stored.items():
+        counts = result.counts[dataset, maps.name]
         measure = partial(_measure, protocol=protocol, threshold=counts.oracle().threshold)
         values: list[tuple[Case, dict[str, float]]] = []
         for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
@@ -256,6 +256,35 @@ def run(
     return result
 
 
+def count(
+    cases: Sequence[Case],
+    maps: RecipeMaps | FileMaps,
+    protocol: Protocol,
+    work: Path,
+    *,
+    jobs: int = 1,
+    seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> Result:
+    """The first half of `run`: score and keep every case, and count the cohorts; no rows, no measures of one scan."""
+    started, result = time.perf_counter(), Result(protocol, maps.name)
+    prepare_folder(work)
+    store = partial(_store, maps=maps, protocol=protocol, work=work)
+    places = {_name(case): place for place, case in enumerate(cases)}
+    for done, outcome in enumerate(engine.run(store, cases, jobs), 1):
+        progress(f"{maps.name}, {protocol.name}: scoring", done, len(cases))
+        if outcome.result is None:
+            result.failures.append((_name(outcome.item), outcome.error or ""))
+        else:
+            result.stored.setdefault((outcome.item.dataset, maps.name), []).append(outcome.result)
+    for (dataset, _), scans in result.stored.items():
+        scans.sort(key=lambda scan: places[_name(scan.case)])
+        result.without_truth += [_name(scan.case) for scan in scans if not scan.has_truth]
+        result.counts[dataset, maps.name] = _count(scans, protocol, seed)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write rows.csv; undefined values are written as nan."""
     text = io.StringIO()
@@ -265,9 +294,19 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_manifest(path: Path, cases: Sequence[Case], parameters: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write manifest.json: versions, parameters, hashes of every input, seconds, peak memory, failures."""
+def write_manifest(
+    path: Path,
+    cases: Sequence[Case],
+    parameters: dict[str, Any],
+    results: Sequence[Result],
+    left_out: Mapping[str, str] | None = None,
+) -> None:
+    """Write manifest.json: versions, parameters, hashes of every input, seconds, peak memory, failures.
+
+    `left_out` are scans that were there in part and never became cases, with reasons.
+    """
     files = sorted({str(path) for case in cases for path in _files(case)})
+    before = [{"scan": scan, "reason": why} for scan, why in (left_out or {}).items()]
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     write_json(
         path,
@@ -275,7 +314,7 @@ def write_manifest(path: Path, cases: Sequence[Case], parameters: dict[str, Any]
             "versions": versions(),
             "parameters": parameters,
             "files": {name: sha256(Path(name)) for name in files},
-            "failures": [{"scan": scan, "reason": why} for result in results for scan, why in result.failures],
+            "failures": before + [{"scan": scan, "reason": why} for result in results for scan, why in result.failures],
             "without_truth": sorted({scan for result in results for scan in result.without_truth}),
             "seconds": sum(result.seconds for result in results),
             "peak_memory_mb": max(usage) / (1024.0 if sys.platform != "darwin" else 1024.0**2),
@@ -366,18 +405,21 @@ def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, int, int]) -> BoolArray
 
 def _count(scans: Sequence[StoredMap], protocol: Protocol, seed: int) -> Counts:
     """Counts of a cohort. A protocol with its own thresholds needs the cohort's range first: a second pass."""
-    rule = protocol.components
     with_truth = [scan for scan in scans if scan.has_truth]
 
-    def add_all(counts: Counts, smallest_kept_voxels: int) -> Counts:
+    def add_all(counts: Counts, filtered: bool = True) -> Counts:
         for scan in with_truth:
+            rule = protocol.components_at(scan.spacing_mm)
+            smallest_kept_voxels = rule.smallest_kept_voxels if filtered else 1
             counts.update(load_map(scan.path)[0], _patient(scan.case), smallest_kept_voxels, rule.connectivity)
         return counts
 
     if protocol.n_thresholds is None or not with_truth:
-        return add_all(Counts.empty(seed), rule.smallest_kept_voxels)
-    counts = add_all(Counts.empty(seed), 1)  # its own thresholds are the only ones that get filtered
-    counts.grid = add_all(Counts.at_thresholds(protocol.thresholds(counts), seed), rule.smallest_kept_voxels)
+        counts = add_all(Counts.empty(seed))
+    else:
+        counts = add_all(Counts.empty(seed), filtered=False)  # its own thresholds are the only ones that get filtered
+        counts.grid = add_all(Counts.at_thresholds(protocol.thresholds(counts), seed))
+    counts.chosen_before_filter = protocol.chosen_before_filter
     return counts
 
 
@@ -389,7 +431,7 @@ def _measure(scan: StoredMap, protocol: Protocol, threshold: float) -> dict[str,
     scan_map, truth, mask = load_map(scan.path)
     brain = scan_map.dense(scan_map.brain)
     score = scan_map.dense(scan_map.score)
-    at_oracle = None if np.isnan(threshold) else protocol.mask_at(score, brain, threshold)
+    at_oracle = None if np.isnan(threshold) else protocol.mask_at(score, brain, threshold, scan.spacing_mm)
     if protocol.brain_only:
         truth, mask = truth & brain, None if mask is None else mask & brain
     words = {"score": score, "truth": truth, "brain": brain, "spacing_mm": scan.spacing_mm}

@@ -40,7 +40,7 @@ CasesOption = Annotated[
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to work in.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable results instead of tables.")]
 ProtocolOption = Annotated[
-    str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published) or sound.")
+    str, typer.Option("--protocol", help="experiment-1, experiment-2, native (as published), baur or sound.")
 ]
 StripOption = Annotated[str, typer.Option("--strip-on", help="Take the brain from the t1 or from the flair.")]
 RegistrationOption = Annotated[str, typer.Option("--registration", help="greedy, or dipy (the paper's engine).")]
@@ -179,19 +179,36 @@ def segment(
 
 @app.command()
 def benchmark(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv and manifest.json.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv, tables, figures and manifest.json.")],
     cases: CasesOption = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", metavar="NAME=DIR", help="A data set on disk; repeatable.")
+    ] = None,
     method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
-    protocol: ProtocolOption = "sound",
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol",
+            help="experiment-1, experiment-2, native, baur or sound; repeatable. Default: sound, with --dataset"
+            " experiment-1 and experiment-2.",
+        ),
+    ] = None,
     brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
     registration: RegistrationOption = "greedy",
     atlas: Annotated[
-        str | None, typer.Option("--atlas", help="Register to sri24, mni or a file where the protocol needs an atlas.")
+        str | None, typer.Option("--atlas", help="sri24 or a file: where scans go that a protocol wants on SRI24.")
     ] = None,
     bias: Annotated[bool, typer.Option("--bias/--no-bias", help="Correct the FLAIR's bias field (N4).")] = False,
     work: Annotated[
-        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/work).")
+        Path | None, typer.Option("-w", "--work", help="Keep preprocessing steps here (default: OUT/preprocess).")
     ] = None,
+    controls: Annotated[
+        bool | None,
+        typer.Option("--controls/--no-controls", help="Run intensity and highpass too. Default: with --dataset."),
+    ] = None,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")
+    ] = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -201,22 +218,26 @@ def benchmark(
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Methods x data sets x protocol -> rows.csv and manifest.json.
+    """Methods x data sets x protocols -> rows.csv, the paper's tables and figures, manifest.json.
 
-    Example: [bold]flairline benchmark --cases CASES.csv --method histeq --protocol experiment-1 -o OUT[/bold]
+    Example: [bold]flairline benchmark --dataset mslub=DIR --method histeq -o OUT[/bold]
     """
     from flairline import benchmark as judging
     from flairline import recipes
     from flairline.preprocess.pipeline import preprocess_settings
+    from flairline.tables import CONTROLS
 
-    default = (brain, registration, atlas, bias) == ("auto", "greedy", None, False)
-    prepare = None if default else preprocess_settings(brain, "t1", registration, atlas or "sri24", bias)
-    kept = work or out / "work" / "preprocess"
-    maps = [judging.RecipeMaps(recipes.load(name), prepare, kept) for name in method or ["default"]]
-    if cases is None:
-        msg = "Wanted a table of cases, got none. Give one with --cases CASES.csv."
+    if bool(dataset) == (cases is not None):
+        msg = "Wanted --cases CASES.csv or --dataset NAME=DIR, one of the two. See flairline benchmark --help."
         raise InputError(msg)
-    _judge(_table(cases), maps, protocol, out, jobs, seed, verdicts, open_page, as_json, keep_maps)
+    names = list(method or ["default"])
+    if controls if controls is not None else bool(dataset):
+        names += [name for name in CONTROLS if name not in names]
+    prepare = preprocess_settings(brain, "t1", registration, atlas or "mni", bias)
+    maps = [judging.RecipeMaps(recipes.load(name), atlas, work or out / "preprocess", prepare) for name in names]
+    found, incomplete = _cases_of(dataset) if dataset else (_table(cases), {})  # type: ignore[arg-type]
+    protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
+    _judge(found, maps, protocols, out, jobs, seed, verdicts, open_page, as_json, keep_maps, incomplete, ablate)
 
 
 @app.command()
@@ -243,7 +264,7 @@ def evaluate(
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
     judged = table.cases(required=("truth",))
-    _judge(judged, [judging.FileMaps(name)], protocol, out, jobs, seed, verdicts, open_page, as_json)
+    _judge(judged, [judging.FileMaps(name)], [protocol], out, jobs, seed, verdicts, open_page, as_json)
 
 
 @app.command()
@@ -285,6 +306,95 @@ def serve(
 
         webbrowser.open(server.address)
     server.run()
+
+
+datasets_app = typer.Typer(help="What data sets are known; what is missing in a folder; get one.")
+app.add_typer(datasets_app, name="datasets")
+
+
+@datasets_app.callback(invoke_without_command=True)
+def datasets(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the data sets that flairline reads, with scans, licence and address.
+
+    Example: [bold]flairline datasets[/bold]
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from flairline.datasets import _listing as listing
+
+    rows = listing.rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif sys.stdout.isatty():
+        _print_table("Data sets", list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        for row in rows:
+            typer.echo("\t".join(row.values()))
+
+
+@datasets_app.command("check")
+def datasets_check(
+    name: Annotated[str, typer.Argument(help="A data set (flairline datasets).")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The unpacked folder, or one below it.")],
+    jobs: JobsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """What was found, what is missing, what is odd, file by file, and the next step.
+
+    Example: [bold]flairline datasets check mslub open_ms_data[/bold]
+    """
+    from dataclasses import asdict
+
+    from flairline.datasets import _listing as listing
+    from flairline.datasets._check import check
+
+    dataset = listing.on_disk(name, folder)
+    with _progress() as progress:
+        result = check(dataset, _through(progress, f"checking {name}", jobs))
+    if as_json:
+        typer.echo(json.dumps({**asdict(result), "folder": str(result.folder)}, indent=2))
+    else:
+        lines = [[finding.kind, finding.scan, finding.file, finding.what] for finding in result.findings]
+        if lines:
+            _print_table(f"{dataset.title} in {folder}", ["", "scan", "file", "what"], lines)
+        expected = f" of {result.expected}" if result.expected else ""
+        note = f" ({dataset.scans_note})" if dataset.scans_note else ""
+        typer.echo(f"{result.usable}{expected} scans can be used{note}.")
+        typer.echo(f"Next: {result.next_step}")
+    _leave(result.failed, result.there)
+    if result.there == 0:
+        raise typer.Exit(NOTHING_DONE)
+
+
+@datasets_app.command("fetch")
+def datasets_fetch(
+    name: Annotated[str, typer.Argument(help="A data set (flairline datasets).")],
+    folder: Annotated[Path, typer.Option("-o", "--out", help="Where it goes.")] = Path("datasets"),
+    part: Annotated[str | None, typer.Option("--part", help="A part of the data set (mslub: MNI).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Get a data set where its licence allows it; elsewhere, say how a person gets it.
+
+    Example: [bold]flairline datasets fetch mslub -o datasets[/bold]
+    """
+    from flairline.datasets import _listing as listing
+    from flairline.datasets._fetch import fetch
+
+    files = listing.remote_files(name, part)
+    failures, counts = {}, dict[str, int]()
+    with _progress() as progress:
+        for one in fetch(files, folder / name, progress):
+            counts[one.status] = counts.get(one.status, 0) + 1
+            if one.error is not None:
+                failures[one.file.path] = one.error
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder / name), "files": counts, "failures": failures}, indent=2))
+    else:
+        typer.echo(f"{folder / name}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
+    _say_failures(failures)
+    if failures:
+        _say("Run the same command again to go on; what is there is kept.")
+    _leave(len(failures), len(files))
 
 
 @app.command()
@@ -376,10 +486,41 @@ def _table(path: Path) -> list[Any]:
     return Dataset(path).cases()
 
 
+def _cases_of(datasets: list[str]) -> tuple[list[Any], dict[str, str]]:
+    """Cases of all data sets NAME=DIR, and what had to be left out, with reasons."""
+    from flairline.datasets import _listing as listing
+
+    cases: list[Any] = []
+    left_out: dict[str, str] = {}
+    for text in datasets:
+        name, equals, folder = text.partition("=")
+        if not equals or not folder:
+            msg = f"Wanted --dataset NAME=DIR (mslub=open_ms_data), got {text!r}. Names: flairline datasets."
+            raise InputError(msg)
+        dataset = listing.on_disk(name, Path(folder))
+        cases += dataset.cases()
+        left_out.update(dataset.left_out())
+    return cases, left_out
+
+
+def _through(progress: Progress, what: str, jobs: int) -> Any:
+    """A `map` over this machine's processes that shows progress and keeps the order."""
+    from flairline import engine
+
+    def go(function: Any, items: Any) -> Iterator[Any]:
+        results = {}
+        for done, outcome in enumerate(engine.run(function, items, jobs), 1):
+            progress(what, done, len(items))
+            results[outcome.item.name] = outcome.result
+        return iter([results[item.name] for item in items])
+
+    return go
+
+
 def _judge(
     cases: list[Any],
     maps: list[Any],
-    protocol: str,
+    protocols: list[str],
     out: Path,
     jobs: int,
     seed: int,
@@ -387,48 +528,56 @@ def _judge(
     open_page: bool,
     as_json: bool,
     keep_maps: bool = False,
+    incomplete: dict[str, str] | None = None,
+    ablate: bool = False,
 ) -> None:
-    """Run every method, write rows, manifest and page, print the cohorts' rows, leave with the right exit code."""
+    """Run every method, write everything, print the cohorts' rows, leave with the right exit code.
+
+    `incomplete` are scans of a data set that lack a file, with reasons: they count as failed.
+    """
     import shutil
-    from dataclasses import asdict
 
     from flairline import benchmark as judging
-    from flairline import protocols
+    from flairline import experiments
+    from flairline import protocols as known
     from flairline.io.files import prepare_folder
     from flairline.report import collect
 
-    chosen = protocols.load(protocol)
+    chosen = [known.load(protocol) for protocol in protocols]
     cases, left_out = _without_failed(cases, verdicts)
+    incomplete = incomplete or {}
     prepare_folder(out)
+    settings = experiments.Settings(out, jobs, seed, ablate)
     with _progress() as progress:
-        results = [
-            judging.run(cases, one, chosen, out / "work", jobs=jobs, seed=seed, progress=progress) for one in maps
-        ]
-    rows = [row for result in results for row in result.rows]
-    failures = {scan: reason for result in results for scan, reason in result.failures}
+        done = experiments.run(cases, maps, chosen, settings, progress)
+    rows = [row for result in done.results for row in result.rows]
+    failures = {**incomplete, **done.failures}
     if failures and not rows:  # results of an earlier run, if there are any, stay as they are
         _say_failures(failures)
         raise typer.Exit(NOTHING_DONE)
-    parameters = {"protocol": asdict(chosen), "seed": seed, "methods": {one.name: one.describe() for one in maps}}
-    judging.write_rows(out / "rows.csv", rows)
-    judging.write_manifest(out / "manifest.json", cases, {**parameters, "left_out": left_out}, results)
-    collect.keep_details(out, results, chosen, left_out)
+    # The page draws one protocol's curves and pictures: the first one's.
+    of_first = [result for result in done.results if result.protocol == chosen[0]]
+    collect.keep_details(out, of_first, chosen[0], left_out)
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
+    parameters = {**done.parameters, "left_out": left_out}
+    judging.write_manifest(out / "manifest.json", cases, parameters, done.results, incomplete)
     if as_json:
         plain = {"rows": [_plain_row(row) for row in rows], "failures": failures, "left_out": left_out}
         typer.echo(json.dumps(plain, indent=2))
     else:
         _print_rows(rows)
-        without = sorted({scan for result in results for scan in result.without_truth})
+        without = sorted({scan for result in done.results for scan in result.without_truth})
         if without:
             typer.echo(f"Without a truth, so not judged: {', '.join(without)}")
         if left_out:
             typer.echo(f"Left out by verdict: {len(left_out)} of {len(left_out) + len(cases)}: {', '.join(left_out)}")
         typer.echo(f"All rows: {out / 'rows.csv'}")
+        for what, path in done.written.items():
+            typer.echo(f"{what}: {path}")
     _show(collect.write_cohort(out), open_page, as_json)
     _say_failures(failures)
-    _leave(len(failures), len(cases))
+    _leave(len(failures), len(cases) + len(incomplete))
 
 
 def _without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], list[str]]:
@@ -462,12 +611,14 @@ def _print_rows(rows: list[Row]) -> None:
     cohort = [row for row in rows if row.subject == COHORT]
     if not cohort:
         return
-    lines = [
-        [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
-        for row in cohort
-    ]
-    title = f"Cohorts by the protocol {cohort[0].protocol} (oracle: chosen on the labels it is judged by)"
-    _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
+    for protocol in dict.fromkeys(row.protocol for row in cohort):
+        lines = [
+            [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
+            for row in cohort
+            if row.protocol == protocol
+        ]
+        title = f"Cohorts by the protocol {protocol} (oracle: chosen on the labels it is judged by)"
+        _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
 
 
 def _print_segmented(outcomes: list[Any], as_json: bool) -> None:

@@ -38,10 +38,10 @@ def load(kind: str, name: str) -> Any:
     MissingExtraError
         The plug-in is there but something it imports is not.
     """
-    foreign = _foreign(kind)
+    # Entry points of all installed packages take time to read, so our own are looked at first.
     if name in _own(kind):
         module_name = f"flairline.{kind}.{name}"
-    elif name in foreign:
+    elif name in (foreign := _foreign(kind)):
         module_name = foreign[name].value
     else:
         raise UnknownNameError(kind.split(".")[-1].removesuffix("s"), name, names(kind))

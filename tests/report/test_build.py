@@ -123,15 +123,16 @@ def test_dice_on_the_page_is_that_of_its_mask_and_truth(make_page):
 
 def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
     page = make_page()
-    tissues = np.zeros(page.scan.space.shape, dtype=np.int16)
-    tissues[:35] = 3  # the patient's left half (x grows to the right)
-    tissues[35:] = 2
     move = np.eye(4)
     move[:3, 3] = (100, 200, 300)
-    names = {2: "grey matter", 3: "white matter"}
-    page = replace(
-        page, tissues=LabelMap(tissues, names), lobes=LabelMap(tissues, {2: "R", 3: "L"}), native_to_atlas=move
-    )
+    # The atlas lies elsewhere and is coarser; x grows to the right, so its lower half is the left.
+    vox_to_ras = move @ page.scan.space.vox_to_ras @ np.diag([2.0, 2.0, 2.0, 1.0])
+    sides = np.full((35, 42, 32), 2, dtype=np.int16)
+    sides[:17] = 3
+    space = Space(sides.shape, vox_to_ras, "atlas")
+    tissues = LabelMap(sides, space, {2: "grey matter", 3: "white matter"})
+    lobes = LabelMap(sides, space, {2: "R", 3: "L"})
+    page = replace(page, tissues=tissues, lobes=lobes, native_to_atlas=move)
     table = re.search(r'<table id="lesion-table">.*?</table>', build.scan_page(page), flags=re.S).group()
     first, second = re.findall(r"<tr><td>.*?</tr>", table, flags=re.S)
     assert "white matter" in first and "<td>L</td>" in first and "69.0, 212.0, 308.0" in first

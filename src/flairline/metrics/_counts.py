@@ -136,6 +136,8 @@ class Counts:
     grid
         Counts at a protocol's own thresholds, where it has them; the oracle threshold is then one of these and is
         chosen before the filter.
+    chosen_before_filter
+        Overrules that: whether the oracle threshold is the best one before the filter or after it.
     """
 
     starts: NDArray[np.floating]
@@ -149,6 +151,7 @@ class Counts:
     n_scans: int = 0
     seed: int = 0
     grid: Counts | None = None
+    chosen_before_filter: bool | None = None
 
     @classmethod
     def empty(cls, seed: int = 0) -> Counts:
@@ -240,7 +243,8 @@ class Counts:
             return OraclePoint(float("nan"), float("nan"), float("nan"))
         thresholds, before, after = (self.grid or self).dice_curves()
         tried = np.isfinite(thresholds)
-        best = int(np.where(tried, before if self.grid else after, -1.0).argmax())
+        by_before = bool(self.grid) if self.chosen_before_filter is None else self.chosen_before_filter
+        best = int(np.where(tried, before if by_before else after, -1.0).argmax())
         best_before = float(before[tried].max())
         return OraclePoint(float(thresholds[best]), best_before, float(after[best]))
 
@@ -322,9 +326,8 @@ class Counts:
 
     def _on_coarse(self, rows: Int64Array) -> Counts:
         nothing = np.zeros((0, *rows.shape), np.int64)
-        return Counts(
-            self.starts[self.coarse], rows[:4], rows[4:], self.coarse, nothing, self.inclusive, grid=self.grid
-        )
+        on_coarse = Counts(self.starts[self.coarse], rows[:4], rows[4:], self.coarse, nothing, self.inclusive)
+        return replace(on_coarse, grid=self.grid, chosen_before_filter=self.chosen_before_filter)
 
 
 def poisson_weights(patient: str, seed: int) -> Int64Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,29 @@ from numpy.typing import NDArray
 from flairline.errors import GridError, InputError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.brain import brain_from_background, check_brain, without_background_nan
+from flairline.preprocess.labels import LabelRule
 from flairline.preprocess.resample import covered_by, resample_mask, resample_volume
-from flairline.types import Case, Mask, Scan, Space, Volume
+from flairline.types import BoolArray, Case, Mask, Scan, Space, Volume
 
 
 @dataclass(frozen=True)
 class LabelledScan:
-    """A scan with the values a rater gave each voxel, zero where nothing was drawn (None: there is no truth)."""
+    """A scan with the values a rater gave each voxel, zero where nothing was drawn (None: there is no truth).
+
+    `rule` says what the values mean, `ignored` where they are to be ignored (None: nowhere).
+    """
 
     scan: Scan
     labels: NDArray[np.float32] | None = None
+    rule: LabelRule = field(default_factory=LabelRule)
+    ignored: BoolArray | None = None
+
+    def with_merged_labels(self) -> LabelledScan:
+        """The same scan with 1 for every label that is lesion, and the voxels to ignore marked."""
+        if self.labels is None:
+            return self
+        ignored = self.rule.to_ignore(self.labels) if self.rule.ignored else None
+        return replace(self, labels=self.rule.merged(self.labels), ignored=ignored)
 
 
 def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
@@ -45,6 +58,11 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     given_brain = read_mask(case.brain) if case.brain else None
     decides = truth is not None and not keep_flair_grid and not truth.space.same_grid(flair.space)
     space = truth.space if truth is not None and decides else flair.space
+    rule = LabelRule.of(case)
+    if truth is not None:
+        rule.check(np.nan_to_num(truth.array), str(case.truth))
+        if rule.one_grid and not truth.space.same_grid(flair.space):
+            raise GridError(different_grids(case.truth, truth.space, case.flair, flair.space))
     brain = _brain(case, flair, given_brain, truth, space)
     if space is not flair.space:
         flair = resample_volume(Volume(without_background_nan(flair.array), flair.space), space)
@@ -54,7 +72,7 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     sources = {name: str(path) for name in ("flair", "t1", "t2", "brain", "truth") if (path := getattr(case, name))}
     others = {name: _outside_cleared(image, brain) for name, image in images.items()}
     scan = Scan(case.subject, _outside_cleared(flair, brain), brain, others.get("t1"), others.get("t2"), sources)
-    return LabelledScan(scan, labels)
+    return LabelledScan(scan, labels, rule)
 
 
 def _brain(case: Case, flair: Volume, given: Mask | None, truth: Volume | None, space: Space) -> Mask:

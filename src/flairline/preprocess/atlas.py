@@ -22,11 +22,15 @@ ATLASES = ("mni", "sri24")
 
 @dataclass(frozen=True)
 class Atlas:
-    """A skull-stripped T1 atlas. `name` stands in file names (`mask_space-<name>.nii.gz`), so it is alphanumeric."""
+    """A skull-stripped T1 atlas. `name` stands in file names (`mask_space-<name>.nii.gz`), so it is alphanumeric.
+
+    `file` is what it was read from: maps of its regions may lie beside it.
+    """
 
     name: str
     t1: Volume
     brain: Mask
+    file: Path | None = None
 
     @property
     def space(self) -> Space:
@@ -75,7 +79,7 @@ def _read(path: Path, name: str) -> Atlas:
     except BrainError as error:
         msg = f"Wanted a skull-stripped atlas, but {error}"
         raise BrainError(msg) from error
-    return Atlas(name, t1, Mask(ndimage.binary_fill_holes(brain), t1.space))
+    return Atlas(name, t1, Mask(ndimage.binary_fill_holes(brain), t1.space), path)
 
 
 def _mni_file() -> Path:

@@ -25,7 +25,7 @@ from flairline.errors import BrainError, GridError, InputError, UnknownNameError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess import quality, register
 from flairline.preprocess._cache import Artefact, Cache, digest, listening, step_key
-from flairline.preprocess.assemble import LabelledScan, different_grids
+from flairline.preprocess.assemble import different_grids
 from flairline.preprocess.atlas import Atlas, load_atlas
 from flairline.preprocess.bias import correct_bias
 from flairline.preprocess.brain import (
@@ -37,7 +37,7 @@ from flairline.preprocess.brain import (
     is_stripped,
 )
 from flairline.preprocess.register import Engine, PointMap, carry_mask, carry_volume
-from flairline.types import Case, Mask, Scan, Volume
+from flairline.types import Case, Mask, Scan, Space, Volume
 
 BRAINS = ("auto", "none", *EXTRACTORS)
 STRIP_ON = ("t1", "flair")
@@ -145,20 +145,17 @@ class Prepared:
         _, to_native = self._registered()
         return carry_mask(mask, self.scan.space, to_native.inverse(), min_partial_volume)
 
-    def labelled(self, truth: Mask | None, on_atlas: bool) -> LabelledScan:
-        """The scan with its truth as partial volumes in [0, 1], in native space or on the atlas's grid.
+    def to_truth(self, truth: Space, on_atlas: bool) -> PointMap:
+        """From points of native space, or of the atlas, to those of a rater's grid.
 
-        The truth may lie on any grid in the FLAIR's coordinates, or on the T1's own.
+        That grid is any one in the FLAIR's coordinates, or the T1's own.
         """
-        scan = self.atlas_scan() if on_atlas else self.scan
-        if truth is None:
-            return LabelledScan(scan, None)
         to_truth = register.identity("native", "native")
         if on_atlas:
             _, to_truth = self._registered()
-        if self.t1 is not None and self.flair_to_t1 is not None and truth.space.same_grid(self.t1.space):
+        if self.t1 is not None and self.flair_to_t1 is not None and truth.same_grid(self.t1.space):
             to_truth = replace(to_truth, target="flair").then(self.flair_to_t1)
-        return LabelledScan(scan, register.carry_partial_volume(truth, scan.space, to_truth))
+        return to_truth
 
     def write_transforms(self, folder: Path) -> list[Path]:
         """Write both directions as ITK files, named as BIDS does: from-A_to-B carries images of A onto B's grid.

@@ -52,6 +52,12 @@ def index_resize_space(space: Space, side: int) -> Space:
     return Space((side, side, space.shape[2]), space.vox_to_ras @ scale, space.name)
 
 
+def spline_resize(array: NDArray, side: int, order: int) -> NDArray[np.float32]:
+    """Interpolate x and y to `side` voxels with a spline of the given order, corner voxels on corner voxels."""
+    zoom = (side / array.shape[0], side / array.shape[1], 1.0)
+    return ndimage.zoom(array.astype(np.float32), zoom, order=order, mode="nearest")
+
+
 def _voxel_to_voxel(source: Space, onto: Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Matrix and offset from voxels of `onto` to voxels of `source`, as `scipy.ndimage.affine_transform` wants them."""
     matrix = np.linalg.inv(source.vox_to_ras) @ onto.vox_to_ras

@@ -22,21 +22,28 @@ COHORT_PAGE = "index.html"
 THUMBNAIL = "thumbnail.webp"
 MAX_SCAN_PAGE_BYTES = 4_000_000
 MIN_VIEWER_CHARACTERS = 400_000
+FRAME_BYTES = 60_000
+"""More than style sheet, page script and frame take together."""
 
 
 def scan_page(page: ScanPage) -> str:
     """The page of one scan as one self-contained HTML text."""
-    html = _scan_html(page)
-    while len(html.encode()) > MAX_SCAN_PAGE_BYTES and page.viewer_characters > MIN_VIEWER_CHARACTERS:
-        over = len(html.encode()) - MAX_SCAN_PAGE_BYTES
-        page = replace(page, viewer_characters=max(MIN_VIEWER_CHARACTERS, page.viewer_characters - over))
-        html = _scan_html(page)
-    return html
+    bundle = templates.viewer_bundle()
+    rest = sections(page, without="viewer")
+    known = sum(len(part.html.encode()) for part in rest) + (len(templates.packed_text(bundle)) if bundle else 0)
+    page = replace(page, viewer_characters=max(MIN_VIEWER_CHARACTERS, MAX_SCAN_PAGE_BYTES - FRAME_BYTES - known))
+    viewer = registry.load("report.sections", "viewer")(page)
+    parts = sorted([*rest, *([viewer] if viewer else [])], key=_place)
+    # The viewer's script lies gzipped in the page and is added by page.js, so the policy must know it as well.
+    packed = [bundle] if bundle else []
+    return _html(parts, page.subject, "scan", page.index, [templates.static("page.js")], packed)
 
 
 def cohort_page(page: CohortPage) -> str:
     """The page of a cohort as one self-contained HTML text; it links to the scans' own pages."""
-    return _html(page, page.title, "cohort", None, [templates.static("page.js"), templates.static("cohort.js")])
+    return _html(
+        sections(page), page.title, "cohort", None, [templates.static("page.js"), templates.static("cohort.js")]
+    )
 
 
 def write_scan_page(folder: Path, page: ScanPage) -> Path:
@@ -58,26 +65,25 @@ def write_cohort_page(folder: Path, page: CohortPage) -> Path:
     return folder / COHORT_PAGE
 
 
-def sections(page: Page) -> list[Section]:
-    """What every section plug-in has to say about a page, in order."""
-    found = []
-    for name in registry.names("report.sections"):
-        section = registry.load("report.sections", name)(page)
-        if section is not None:
-            found.append(section)
-    return sorted(found, key=lambda section: (section.order, section.anchor))
+def sections(page: Page, without: str = "") -> list[Section]:
+    """What every section plug-in but one has to say about a page, in order."""
+    names = [name for name in registry.names("report.sections") if name != without]
+    found = [registry.load("report.sections", name)(page) for name in names]
+    return sorted((section for section in found if section is not None), key=_place)
 
 
-def _scan_html(page: ScanPage) -> str:
-    bundle = templates.viewer_bundle()
-    # The viewer's script lies gzipped in the page and is added by page.js, so the policy must know it as well.
-    return _html(page, page.subject, "scan", page.index, [templates.static("page.js")], [bundle] if bundle else [])
+def _place(section: Section) -> tuple[int, str]:
+    return section.order, section.anchor
 
 
 def _html(
-    page: Page, title: str, kind: str, index: str | None, scripts: Sequence[str], packed: Sequence[str] = ()
+    parts: Sequence[Section],
+    title: str,
+    kind: str,
+    index: str | None,
+    scripts: Sequence[str],
+    packed: Sequence[str] = (),
 ) -> str:
-    parts = sections(page)
     return templates.render_text(
         templates.static("page.html"),
         title=title,

@@ -23,7 +23,7 @@ from flairline.types import Mask, Space, Volume
 DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 CURVE_POINTS = 200
-PUBLISHED = Path(__file__).parent / "published.csv"
+PUBLISHED = Path(__file__).parents[1] / "published" / "tables.csv"
 
 
 def write_cohort(out: Path, given: Path | None = None) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from flairline.types import Mask, Scan, Threshold, Volume
+from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 IDENTITY = ("subject", "dataset", "method", "recipe", "threshold", "inputs")
 DISCLAIMER = "Research use only, not for diagnosis."
@@ -20,9 +20,10 @@ DISCLAIMER = "Research use only, not for diagnosis."
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Numbered regions (x, y, z) on the scan's grid, 0 for none, and what the numbers mean."""
+    """Numbered regions (x, y, z) on an atlas's grid, 0 for none, and what the numbers mean."""
 
     array: NDArray[np.integer]
+    space: Space
     names: Mapping[int, str]
 
 
@@ -31,10 +32,10 @@ class ScanPage:
     """Everything the page of one scan shows.
 
     All images lie on the scan's own grid. `summary` is what summary.json holds; keys that are missing are left out of
-    the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `tissues` and `lobes` name
-    what lies where; `native_to_atlas` is the 4x4 matrix from the scan's RAS mm to the atlas's. `index` is the
-    relative address of the cohort's page, if there is one;
-    `viewer_characters` is how much of the page the viewer's volumes may take.
+    the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `native_to_atlas` is the 4x4
+    matrix from the scan's RAS mm to the atlas's, and `tissues` and `lobes` name what lies where on the atlas's own
+    grid. `index` is the relative address of the cohort's page, if there is one; `viewer_characters` is how much of the
+    page the viewer's volumes may take.
     """
 
     scan: Scan
@@ -162,12 +163,12 @@ Page = ScanPage | CohortPage
 
 
 def flags_of(qc: Any) -> list[str]:
-    """Flags of a summary's `qc` as texts: a list of texts, or of {flag, ...} with words under `text` or `message`."""
+    """Flags of a summary's `qc` as texts: a list of texts, or of {figure, value, reason}."""
     flags = qc.get("flags") if isinstance(qc, Mapping) else qc
     texts = []
     for flag in flags or []:
         if isinstance(flag, Mapping):
-            flag = flag.get("text") or flag.get("message") or flag.get("flag") or flag.get("name") or ""
+            flag = next((flag[key] for key in ("reason", "text", "message", "figure") if flag.get(key)), "")
         texts.append(str(flag))
     return [text for text in texts if text]
 

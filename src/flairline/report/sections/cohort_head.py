@@ -22,7 +22,7 @@ TEMPLATE = """
 The threshold fixes how much of each brain is marked: volumes say nothing about how much is abnormal.</p>{% endfor %}
 {% if left_out %}<p class="note" role="note"><strong>{{ left_out | length }} scans left out by verdict</strong>
 {{ left_out | join(", ") }}</p>{% endif %}
-{% if kinds %}<h3>Flags</h3><ul class="flags">{% for text, count in kinds %}<li>{{ count }} × {{ text }}</li>{% endfor %}
+{% if kinds %}<h2>Flags</h2><ul class="flags">{% for text, count in kinds %}<li>{{ count }} × {{ text }}</li>{% endfor %}
 </ul>{% endif %}
 """
 MAX_KINDS = 8

@@ -9,7 +9,7 @@ from flairline.report.pages import CohortPage, CohortScan, Page, Section
 from flairline.report.templates import render_text
 
 TEMPLATE = """
-<div class="scroll" tabindex="0" role="region" aria-label="By site"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of sites"><table>
 <thead><tr><th scope="col">Site</th><th scope="col" class="n">Scans</th><th scope="col" class="n">Flagged</th>
 <th scope="col" class="n">Median volume (ml)</th><th scope="col" class="n">Median Dice, usable</th>
 <th scope="col" class="n">Median Dice, oracle</th></tr></thead>

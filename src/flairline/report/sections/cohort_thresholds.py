@@ -8,7 +8,7 @@ from flairline.report.pages import CohortPage, Page, Section
 from flairline.report.templates import render_text
 
 TEMPLATE = """
-<div class="scroll" tabindex="0" role="region" aria-label="Oracle and usable threshold"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of thresholds"><table>
 <caption>Oracle: chosen on the labels that it is then judged by; nobody has it without labels. Usable: the recipe's own
 rule, without labels.</caption>
 <thead><tr><th scope="col">Data set</th><th scope="col">Method</th><th scope="col">Protocol</th>

@@ -50,11 +50,10 @@ def render(page: Page) -> Section | None:
     return Section(20, "lesions", "Regions", html)
 
 
-def nearest_label(labels: LabelMap, page: ScanPage, centre_mm: Any, reach_mm: float = 15.0) -> str:
-    """Name of the region at a place in RAS mm, or of the nearest one within `reach_mm`; empty where there is none."""
-    inverse = np.linalg.inv(page.scan.space.vox_to_ras)
-    voxel = (inverse @ np.array([*centre_mm, 1.0], dtype=float))[:3]
-    spacing = np.array(page.scan.spacing_mm)
+def nearest_label(labels: LabelMap, place_mm: Any, reach_mm: float = 15.0) -> str:
+    """Name of the region at a place in the atlas's RAS mm, or of the nearest within `reach_mm`; empty without one."""
+    voxel = (np.linalg.inv(labels.space.vox_to_ras) @ np.array([*place_mm, 1.0], dtype=float))[:3]
+    spacing = np.array(labels.space.spacing_mm)
     low = np.maximum(0, np.floor(voxel - reach_mm / spacing)).astype(int)
     high = np.minimum(labels.array.shape, np.ceil(voxel + reach_mm / spacing) + 1).astype(int)
     if (high <= low).any():
@@ -77,9 +76,9 @@ def _row(page: ScanPage, lesion: Mapping[str, Any]) -> dict[str, Any]:
     if atlas is None and centre is not None and page.native_to_atlas is not None:
         atlas = (page.native_to_atlas @ np.array([*centre, 1.0], dtype=float))[:3]
     tissue, lobe = lesion.get("tissue") or "", lesion.get("lobe") or ""
-    if centre is not None:
-        tissue = tissue or (nearest_label(page.tissues, page, centre) if page.tissues else "")
-        lobe = lobe or (nearest_label(page.lobes, page, centre) if page.lobes else "")
+    if atlas is not None:
+        tissue = tissue or (nearest_label(page.tissues, atlas) if page.tissues else "")
+        lobe = lobe or (nearest_label(page.lobes, atlas) if page.lobes else "")
     return {
         "volume": lesion.get("volume_ml"),
         "side": lesion.get("side") or "",

@@ -20,8 +20,8 @@ TEMPLATE = """
 <ol class="mosaic" id="mosaic-grid">
 {% for tile in tiles %}
   <li><button type="button" data-goto="{{ tile.centre_mm | join(',') }}"
-      aria-label="Axial slice {{ tile.index }} at z {{ '%.0f' | format(tile.centre_mm[2]) }} mm, show in the viewer">
-    <svg viewBox="0 0 {{ '%.2f' | format(tile.box[0]) }} {{ '%.2f' | format(tile.box[1] + 12) }}" role="presentation">
+      aria-label="R L z {{ '%.0f' | format(tile.centre_mm[2]) }} mm: axial slice {{ tile.index }}, show in the viewer">
+    <svg viewBox="0 0 {{ '%.2f' | format(tile.box[0]) }} {{ '%.2f' | format(tile.box[1] + 12) }}" aria-hidden="true">
       <g transform="translate(0 12)">
       <image width="{{ '%.2f' | format(tile.box[0]) }}" height="{{ '%.2f' | format(tile.box[1]) }}"
         preserveAspectRatio="none" href="{{ tile.uri }}"/>

@@ -20,7 +20,7 @@ SHOWN = (
     "command",
 )
 TEMPLATE = """
-<div class="scroll" tabindex="0" role="region" aria-label="Provenance"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of provenance"><table>
 <thead><tr><th scope="col">What</th><th scope="col">Value</th></tr></thead>
 <tbody>{% for name, value in rows %}<tr><td class="path">{{ name }}</td><td class="path"><code>{{ value }}</code></td></tr>
 {% endfor %}</tbody></table></div>

@@ -11,11 +11,11 @@
   const told = document.getElementById("verdict-count");
 
   function filter() {
-    const wanted = words.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = words.value.trim().toLowerCase();
     let shown = 0;
     for (const { row, text, flagged: isFlagged } of rows) {
       const said = row.dataset.verdictNow ?? "";
-      const fits = wanted.every((word) => text.includes(word)) && (!flagged.checked || isFlagged) &&
+      const fits = text.includes(wanted) && (!flagged.checked || isFlagged) &&
         (verdict.value === "any" || said === verdict.value);
       row.hidden = !fits;
       if (fits) shown++;

@@ -141,7 +141,7 @@ class Viewer {
 
   view(name) {
     this.nv.setSliceType(VIEWS[name]);
-    this.box.dataset.view = name;
+    this.box.dataset.current = name;
     for (const button of document.querySelectorAll("[data-view]")) {
       button.setAttribute("aria-pressed", String(button.dataset.view === name));
     }
@@ -173,9 +173,8 @@ class Viewer {
     const [low] = this.meta.edges;
     const score = code === 0 ? `below ${Number(low.toPrecision(4))}` : Number(this.meta.edges[code - 1].toPrecision(4));
     this.box.dataset.mm = mm.map((value) => value.toFixed(2)).join(",");
-    const side = mm[0] < 0 ? "left" : "right";
     const place = mm.map((value) => value.toFixed(1)).join(", ");
-    byId("viewer-readout").textContent = `R, A, S ${place} mm (${side} of 0) · score ${score}`;
+    byId("viewer-readout").textContent = `R, A, S ${place} mm · score ${score}`;
   }
 
   toggle(name) {

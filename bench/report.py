@@ -1,0 +1,107 @@
+"""Time and size of the pages: a scan's report on top of segmentation, and the page of a cohort of a thousand.
+
+    python -m bench.report
+
+Ends with one JSON line. Every time is that of a fresh process, imports included: on the clock, and
+what the process itself took (`cpu`), which other work on the machine does not lengthen. `torch`: whether it was loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+N_SCANS = 1000
+SHAPE = (182, 218, 182)
+
+
+def scan_report(folder: Path) -> dict[str, float | bool]:
+    """Seconds and bytes of one report of a 1 mm scan with a noisy brain, after segmentation has loaded its modules."""
+    from flairline import segment  # what segmentation has loaded by then
+    from flairline.types import Mask, Scan, Space, Threshold, Volume
+
+    space = Space(SHAPE, np.diag([1.0, 1.0, 1.0, 1.0]))
+    ras = np.indices(SHAPE) - np.reshape(SHAPE, (3, 1, 1, 1)) / 2
+    brain = ((ras / np.reshape((68, 85, 70), (3, 1, 1, 1))) ** 2).sum(axis=0) <= 1
+    rng = np.random.default_rng(1)
+    flair = (rng.normal(100, 9, SHAPE) + 60 * (np.linalg.norm(ras - 20, axis=0) < 12)) * brain
+    score = np.zeros(SHAPE, np.float32)
+    score[brain] = flair[brain].argsort().argsort() / brain.sum()
+    mask = Mask(score >= 0.98, space)
+    scan = Scan("sub-bench", Volume(flair.astype(np.float32), space), Mask(brain, space))
+    summary = {"subject": "sub-bench", **segment.measure(mask, scan.brain)}
+    found = segment.Found(scan, Volume(score, space), mask, Threshold(0.98, "given", "user"), summary, mask)
+    started, busy = time.perf_counter(), time.process_time()
+    from flairline.report.found import write_page
+
+    write_page(found, folder)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
+    size = (folder / "report.html").stat().st_size
+    times = {"scan_seconds": round(seconds, 2), "scan_cpu_seconds": round(cpu_seconds, 2)}
+    return {**times, "scan_bytes": size, "torch": "torch" in sys.modules}
+
+
+def make_cohort(out: Path, thumbnail: bytes) -> None:
+    """A thousand summaries, thumbnails (no two alike) and empty pages."""
+    from flairline.io.files import write_json
+
+    rng = np.random.default_rng(2)
+    for i in range(N_SCANS):
+        lesions = [{"volume_ml": float(v), "centre_mm": [1.0, 2.0, 3.0], "side": "left"} for v in rng.random(20)]
+        summary = {
+            "subject": f"sub-{i:04d}",
+            "method": "histeq",
+            "site": f"site {i % 9}",
+            "lesion_volume_ml": float(rng.lognormal(1.5, 0.8)),
+            "n_lesions": len(lesions),
+            "lesions": lesions,
+            "brain_volume_ml": float(rng.normal(1150, 90)),
+            "threshold": {"value": float(rng.normal(0.98, 0.001)), "rule": "quantile", "chosen_on": "this scan"},
+            "qc": {"flags": [], "figures": {"noise": float(rng.random()), "atlas_overlap": float(rng.random())}},
+        }
+        folder = out / summary["subject"]
+        write_json(folder / "summary.json", summary)
+        (folder / "thumbnail.webp").write_bytes(thumbnail + i.to_bytes(2, "little"))
+        (folder / "report.html").write_text("")
+
+
+def cohort_page(out: Path) -> dict[str, float]:
+    """Seconds and bytes of the cohort's page."""
+    started, busy = time.perf_counter(), time.process_time()
+    from flairline.report.collect import write_cohort
+
+    page = write_cohort(out)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
+    times = {"cohort_seconds": round(seconds, 2), "cohort_cpu_seconds": round(cpu_seconds, 2)}
+    return {**times, "cohort_bytes": page.stat().st_size}
+
+
+def main() -> None:
+    """Run each part in its own process and print what they measured."""
+    if len(sys.argv) == 3:
+        part = {"scan": scan_report, "cohort": cohort_page}[sys.argv[1]]
+        print(json.dumps(part(Path(sys.argv[2]))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measured = _run("scan", folder / "scan")
+        make_cohort(folder / "cohort", (folder / "scan" / "thumbnail.webp").read_bytes())
+        measured |= _run("cohort", folder / "cohort")
+    print(json.dumps(measured))
+
+
+def _run(part: str, folder: Path) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.report", part, str(folder)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()

