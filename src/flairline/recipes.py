@@ -158,6 +158,8 @@ NEEDED_BY_DEFAULT = ("torch", "monai", "safetensors")
 def default() -> Recipe:
     """What runs if nobody says: the network trained on synthetic scans, else the best rule that needs no training."""
     missing = [name for name in NEEDED_BY_DEFAULT if importlib.util.find_spec(name) is None]
+    if not missing and not registry.load("methods", "synthetic_unet").shipped.exists():
+        return replace(WITHOUT_TRAINING, name="default", why="the best rule without training, for lack of weights")
     if not missing:
         why = "the network trained on synthetic scans, because the extra deep is installed"
         return replace(_of_method("synthetic_unet"), name="default", why=why)
