@@ -130,6 +130,23 @@ def test_the_oracle_dice_is_bounded_by_what_every_threshold_gives(kind, smallest
     assert low <= best_threshold <= high and low <= metric("threshold_oracle", counts) <= high
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_oracle_chosen_before_the_filter_is_bounded_too(kind):
+    scans = list(cohort(kind, 2, (7, 8, 9)))
+    counts = count(scans, smallest=6)
+    counts.chosen_before_filter = True
+    scores, truths = flat(scans)
+    tried = np.unique(scores)
+    best = tried[np.argmax([dice(scores >= threshold, truths) for threshold in tried])]
+    kept = [remove_small_components(score >= best, ComponentRule(6)).ravel() for score, _, _ in scans]
+    truth = np.concatenate([truth.ravel() for _, truth, _ in scans])
+    known = {"threshold_oracle": best, "dice_oracle": dice(np.concatenate(kept), truth)}
+    for name, value in known.items():
+        low, high = counts.bounds()[name]
+        assert low - 1e-12 <= value <= high + 1e-12, name
+        assert low <= metric(name, counts) <= high, name
+
+
 def test_bounds_hold_where_many_scores_share_a_bin():
     """Scores so close together that the bins tell few of them apart: the bounds are wide and hold."""
     rng = np.random.default_rng(8)

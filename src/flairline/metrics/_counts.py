@@ -277,11 +277,15 @@ class Counts:
             exact["threshold_oracle"] = found.threshold
             return {**bounds, **{name: (value, value) for name, value in exact.items()}}
         before, after = self._best_dice()
-        could_win = np.flatnonzero(after >= found.dice)
+        if self.chosen_before_filter:
+            could_win = np.flatnonzero(before >= found.dice_before_filter)
+            least_after = float(self._worst_dice_after()[could_win].min())
+        else:
+            could_win, least_after = np.flatnonzero(after >= found.dice), found.dice
         highest, lowest = self.starts.size - 1 - could_win[[0, -1]]
         return {
             **bounds,
-            "dice_oracle": (found.dice, float(after.max())),
+            "dice_oracle": (least_after, float(after[could_win].max())),
             "dice_oracle_before_filter": (found.dice_before_filter, float(before.max())),
             "threshold_oracle": (
                 float(self.starts[lowest]),
@@ -318,6 +322,12 @@ class Counts:
             return _dice(marked_true, fewest_false, self.positives)
 
         return best(true, false), best(true_after, false_after)
+
+    def _worst_dice_after(self) -> NDArray[np.float64]:
+        """Lowest Dice after the filter that any threshold inside each bin could have, from the top."""
+        true_after, false_after = self.cumulated()[2:]
+        tied = self.starts[::-1] == 0
+        return _dice(np.where(tied, true_after, np.append(0, true_after[:-1])), false_after, self.positives)
 
     def _bins(self, scores: FloatArray) -> NDArray[np.int32]:
         if self.inclusive:
