@@ -15,12 +15,12 @@ import pytest
 import SimpleITK as sitk
 
 from flairline.errors import BrainError, GridError, InputError, OutputError, UnknownNameError
-from flairline.io.nifti import read_mask, read_volume
+from flairline.io.nifti import read_mask, read_volume, write_volume
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.preprocess import brain as brain_module
 from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare, preprocess_settings
 from flairline.segment import Settings, segment_case
-from flairline.types import Mask
+from flairline.types import Case, Mask, Space, Volume
 
 
 def centre_mm(mask: Mask) -> np.ndarray:
@@ -308,3 +308,18 @@ def test_nothing_of_a_preparation_imports_torch_where_it_is_not_chosen(head, set
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, case.flair.parent, head.atlas_file], env=environment, check=True)
     shutil.rmtree(Path(case.flair).parent)
+
+
+def test_a_knee_is_refused_with_the_figures(settings, tmp_path, monkeypatch):
+    """An extractor takes a long cylinder for a brain: no map onto the atlas makes one of it."""
+    space = Space((48, 48, 50), np.diag([3.0, 3.0, 4.0, 1.0]))
+    x, y, z = np.indices(space.shape) * np.array([3.0, 3.0, 4.0]).reshape(3, 1, 1, 1)
+    across = np.hypot(x - 70, y - 70)
+    leg = np.where(across < 60, 0.8, 0.0) + np.where(np.hypot(x - 55, y - 70) < 20, 0.6, 0.0)
+    leg += np.random.default_rng(0).normal(0, 0.02, space.shape)
+    (tmp_path / "in").mkdir()
+    write_volume(tmp_path / "in" / "flair.nii.gz", Volume(np.abs(leg).astype(np.float32), space))
+    fake_extraction(monkeypatch, {"the flair": (across < 45) & (z > 8) & (z < 190)})
+    case = Case("knees", "left", flair=tmp_path / "in" / "flair.nii.gz")
+    with pytest.raises(BrainError, match=r"looks like none: on the atlas it overlaps by a Dice of 0\.[0-8]\d"):
+        prepare(case, settings, None)
