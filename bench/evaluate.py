@@ -80,10 +80,8 @@ def as_published(
 
     auroc = roc_auc_score(all_truths.ravel(), all_scores.ravel())
     precision, recall, _ = precision_recall_curve(all_truths.ravel(), all_scores.ravel())
-    dices = []
     thresholds = np.linspace(all_scores.min(), all_scores.max(), 100)
-    for threshold in thresholds:
-        dices.append(dice_of(all_scores > threshold, all_truths))
+    dices = [dice_of(all_scores > threshold, all_truths) for threshold in thresholds]
     best = int(np.argmax(dices))
     filtered = []
     for marked in all_scores > thresholds[best]:
