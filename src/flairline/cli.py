@@ -408,6 +408,7 @@ def fit(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    start: Annotated[Path | None, typer.Option("--start", help="Model folder to start from.")] = None,
     shapes: Annotated[
         list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
     ] = None,
@@ -435,6 +436,7 @@ def fit(
         max_minutes=max_minutes,
         resume=resume,
         seed=seed,
+        start=start,
         progress=sys.stderr.isatty(),
     )
     typer.echo(f"Model: {out}. Use it with --method {method}={out}.")

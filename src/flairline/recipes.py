@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +101,10 @@ def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
     return score
 
 
-@dataclass(frozen=True)
-class Segmentation:
-    """What a recipe found in a scan."""
-
-    scan: Scan
-    score: Volume
-    mask: Mask
-    threshold: Threshold
+@lru_cache(maxsize=8)
+def ready_scorer(recipe: Recipe) -> Scorer:
+    """The recipe's scorer, made once in each process: a model is read once, not for every scan."""
+    return recipe.scorer()
 
 
 def listing() -> list[dict[str, str]]:
@@ -158,6 +154,8 @@ NEEDED_BY_DEFAULT = ("torch", "monai", "safetensors")
 def default() -> Recipe:
     """What runs if nobody says: the network trained on synthetic scans, else the best rule that needs no training."""
     missing = [name for name in NEEDED_BY_DEFAULT if importlib.util.find_spec(name) is None]
+    if not missing and not registry.load("methods", "synthetic_unet").shipped.exists():
+        return replace(WITHOUT_TRAINING, name="default", why="the best rule without training, for lack of weights")
     if not missing:
         why = "the network trained on synthetic scans, because the extra deep is installed"
         return replace(_of_method("synthetic_unet"), name="default", why=why)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
-THRESHOLDS = np.round(np.arange(0.1, 0.91, 0.05), 2)
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 MIN_VOXELS = 4
 """Smaller components are neither counted nor rated (1 mm voxels)."""
 VOXELS_PER_SCAN = 20000
