@@ -40,6 +40,7 @@ check: $(VENV)/.done
 
 bench: $(VENV)/.done
 	$(VENV)/bin/python -m bench.evaluate
+	$(VENV)/bin/python -m bench.cohort
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) demo-out

@@ -69,7 +69,7 @@ def save() -> Callable[..., Path]:
 
 @dataclass(frozen=True)
 class Head:
-    """A stripped head: an ellipsoid with a bright block on the patient's left and a weaker one on the right."""
+    """A stripped head: an ellipsoid with a bright block on the patient's left and a lone bright voxel on the right."""
 
     flair: np.ndarray
     brain: np.ndarray
@@ -78,7 +78,7 @@ class Head:
 
 @pytest.fixture
 def make_head() -> Callable[..., Head]:
-    """Makes heads of unequal sides; the left block is 4x4x3 = 48 voxels, brighter than everything else."""
+    """Makes heads of unequal sides; the left block is 4x4x3 = 48 voxels, brighter than all but that voxel."""
 
     def make(seed: int = 0, shape: tuple[int, int, int] = (15, 17, 19)) -> Head:
         rng = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ def make_head() -> Callable[..., Head]:
         truth[4:8, 7:11, 8:11] = True
         assert brain[truth].all()
         flair[truth] += 300
-        flair[10, 9, 9] = 250  # one bright voxel on the right: too small to be a lesion
+        flair[10, 9, 9] = 900  # one bright voxel on the right: too small to be a lesion
         return Head(flair, brain, truth)
 
     return make

@@ -57,10 +57,10 @@ def test_a_bad_scan(tmp_path, flairline, head, name, command):
     path.write_bytes(content)
     out = tmp_path / "out"
     if command == "segment":
-        ran = flairline("segment", path, "--brain", "none", "-o", out)
+        ran = flairline("segment", path, "--method", "histeq", "--brain", "none", "-o", out)
     else:
         (tmp_path / "cases.csv").write_text(f"dataset,subject,flair,t1,t2,brain,truth\nd,one,{path.name},,,,\n")
-        ran = flairline("benchmark", "--cases", tmp_path / "cases.csv", "--protocol", "native", "-o", out)
+        ran = flairline("benchmark", "--cases", tmp_path / "cases.csv", "--method", "histeq", "-o", out)
     assert ran.code == 2
     assert any(part in ran.line for part in reason.split("|")) and str(path) in ran.line
     assert not out.exists() or one_file(out) == {}
@@ -140,8 +140,8 @@ def table(tmp_path, save, head):
 def commands(table, out):
     flair = table.parent / "flair.nii.gz"
     return {
-        "segment": ["segment", flair, "--brain", "none", "-o", out],
-        "benchmark": ["benchmark", "--cases", table, "--protocol", "native", "-o", out],
+        "segment": ["segment", flair, "--method", "histeq", "--brain", "none", "-o", out],
+        "benchmark": ["benchmark", "--cases", table, "--method", "histeq", "--protocol", "native", "-o", out],
         "evaluate": ["evaluate", table, "--protocol", "native", "-o", out],
     }
 

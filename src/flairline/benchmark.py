@@ -38,7 +38,7 @@ from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
-from flairline.recipes import Recipe
+from flairline.recipes import Recipe, ready_scorer
 from flairline.types import BoolArray, Case, Mask, Scan, Volume
 
 COLUMNS = ("dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high")
@@ -131,7 +131,7 @@ class RecipeMaps:
     def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, NDArray[np.float32], BoolArray | None]:
         """Scan as the protocol wants it, score and mask (x, y, z)."""
         labelled = protocol.prepare(self.labelled(case, protocol))
-        score = _scorer(self.recipe)(labelled.scan)
+        score = ready_scorer(self.recipe)(labelled.scan)
         if self.recipe.threshold is None:
             return labelled, score.array, None
         mask, _ = self.recipe.mask(score, labelled.scan.brain, self.recipe.threshold)
@@ -218,6 +218,11 @@ def on_protocol_grid(
     return labelled_scan(
         case, None if there else atlas, merge_labels=protocol.merge_labels, settings=settings, cache=cache
     )
+
+
+def labelled_by(maps: RecipeMaps | FileMaps, case: Case, protocol: Protocol) -> LabelledScan:
+    """A case with its truth on the grid on which `maps` is judged, whoever made the maps."""
+    return maps.labelled(case, protocol) if isinstance(maps, RecipeMaps) else on_protocol_grid(case, protocol, None)
 
 
 def run(
@@ -322,16 +327,6 @@ def write_manifest(
     )
 
 
-_SCORERS: dict[str, Any] = {}
-
-
-def _scorer(recipe: Recipe) -> Any:
-    """The recipe's scorer, made once in each process."""
-    if recipe.name not in _SCORERS:
-        _SCORERS[recipe.name] = recipe.scorer()
-    return _SCORERS[recipe.name]
-
-
 def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Path) -> StoredMap:
     """Score a case and keep its map, unless it is there already."""
     described = {
@@ -355,7 +350,7 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
 def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
     """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             x, y, z = arrays["spacing_mm"].tolist()
             arrays["score"]  # reading checks its sum
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -385,7 +380,7 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
 def load_map(path: Path) -> tuple[ScanMap, BoolArray, BoolArray | None]:
     """A stored map, its truth (x, y, z), and its mask (x, y, z) if the recipe makes one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         msg = f"The intermediate map {path} is damaged. Delete it and run again."

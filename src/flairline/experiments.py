@@ -66,7 +66,10 @@ def run(
         "seed": settings.seed,
         "methods": {one.name: one.describe() for one in maps},
     }
-    benchmark.write_rows(out / "rows.csv", [row for result in done.results for row in result.rows])
+    rows = [row for result in done.results for row in result.rows]
+    if done.failures and not rows:
+        return done  # results of an earlier run, if there are any, stay as they are
+    benchmark.write_rows(out / "rows.csv", rows)
     if any(protocol.name in tables.EXPERIMENTS.values() for protocol in protocols) and any(
         result.counts for result in done.results
     ):
@@ -101,9 +104,9 @@ def _write_tables(
     done: Done,
 ) -> None:
     first = maps[0]
-    atlas, cache = (first.atlas, first.cache) if isinstance(first, RecipeMaps) else (None, None)
+    atlas = first.atlas if isinstance(first, RecipeMaps) else None
     protocol = next(one for one in protocols if one.name in tables.EXPERIMENTS.values())
-    truths = tables.lesions_of_truths(cases, protocol, atlas, cache, settings.jobs, progress)
+    truths = tables.lesions_of_truths(cases, protocol, first, settings.jobs, progress)
     tables.write(settings.out / "tables", tables.make(done.results, truths, cases, atlas))
     done.written["Tables"] = settings.out / "tables"
 

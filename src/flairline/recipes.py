@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +103,10 @@ def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
     return from_box(changed, where, score.space)
 
 
-@dataclass(frozen=True)
-class Segmentation:
-    """What a recipe found in a scan."""
-
-    scan: Scan
-    score: Volume
-    mask: Mask
-    threshold: Threshold
+@lru_cache(maxsize=8)
+def ready_scorer(recipe: Recipe) -> Scorer:
+    """The recipe's scorer, made once in each process: a model is read once, not for every scan."""
+    return recipe.scorer()
 
 
 def listing() -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ from flairline.preprocess.assemble import assemble
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
 from flairline.preprocess.resample import resample_mask
 from flairline.provenance import versions
-from flairline.recipes import FALLBACK_THRESHOLD, Rating, Recipe
+from flairline.recipes import FALLBACK_THRESHOLD, Rating, Recipe, ready_scorer
 from flairline.types import Case, Mask, Scan, Threshold, Volume
 
 SUMMARY = "summary.json"
@@ -129,7 +129,7 @@ def find(case: Case, settings: Settings) -> Found:
     recipe = recipes.load(settings.recipe)
     rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
     scan, truth, prepared = _load(case, settings)
-    score = recipe.scorer()(scan)
+    score = ready_scorer(recipe)(scan)
     mask, threshold = recipe.mask(score, scan.brain, rule)
     summary = {
         **_what_ran(recipe, rule, threshold),

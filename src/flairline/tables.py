@@ -10,14 +10,14 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from flairline import engine, registry
-from flairline.benchmark import COHORT, Progress, Result, Row, on_protocol_grid
+from flairline.benchmark import COHORT, FileMaps, Progress, RecipeMaps, Result, Row, labelled_by
 from flairline.io.files import write_text
 from flairline.postprocess.components import label_components
 from flairline.preprocess.brain import default_extractor
@@ -120,12 +120,12 @@ def make(results: Sequence[Result], truths: Sequence[Truths], cases: Sequence[Ca
 
 
 def lesions_of_truths(
-    cases: Sequence[Case], protocol: Protocol, atlas: str | None, cache: Path | None, jobs: int, progress: Progress
+    cases: Sequence[Case], protocol: Protocol, maps: RecipeMaps | FileMaps, jobs: int, progress: Progress
 ) -> list[Truths]:
     """The lesions of every truth that can be brought to the atlas; others were named by the benchmark already."""
     found = []
     with_truth = [case for case in cases if case.truth is not None and case.flair is not None]
-    count = _CountLesions(protocol, atlas, cache)
+    count = partial(_count_lesions, protocol=protocol, maps=maps)
     for done, outcome in enumerate(engine.run(count, with_truth, jobs), 1):
         progress("counting the truths' lesions", done, len(with_truth))
         if outcome.result is not None:
@@ -184,20 +184,12 @@ def paper_name(dataset: str) -> str:
     return getattr(registry.load("datasets", dataset), "published_as", "") or dataset
 
 
-@dataclass(frozen=True)
-class _CountLesions:
-    """Counts one case's lesions, in whatever process."""
-
-    protocol: Protocol
-    atlas: str | None
-    cache: Path | None
-
-    def __call__(self, case: Case) -> Truths | None:
-        labelled = on_protocol_grid(case, self.protocol, self.atlas, self.cache)
-        if self.protocol.needs_sri24 and not on_sri24_grid(labelled.scan.space):
-            return None
-        _, sizes = label_components(self.protocol.truth(labelled))
-        return Truths(case, tuple(int(size) for size in sizes[1:]))
+def _count_lesions(case: Case, protocol: Protocol, maps: RecipeMaps | FileMaps) -> Truths | None:
+    labelled = labelled_by(maps, case, protocol)
+    if protocol.needs_sri24 and not on_sri24_grid(labelled.scan.space):
+        return None
+    _, sizes = label_components(protocol.truth(labelled))
+    return Truths(case, tuple(int(size) for size in sizes[1:]))
 
 
 def _ours(rows: Sequence[Row], notes: Mapping[str, str]) -> dict[tuple[str, str], list[Cell]]:

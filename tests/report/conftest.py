@@ -58,7 +58,7 @@ def scan_page(subject: str = "sub-phantom", with_truth: bool = True, **summary: 
         "seconds": {"score": 0.4, "total": 1.25},
         "versions": {"flairline": "0.1.0", "numpy": "2.4"},
         "inputs": {"flair": {"path": "data/flair.nii.gz", "sha256": "ab" * 32}},
-        "parameters": {"min_component_voxels": 20},
+        "parameters": {"components": {"min_voxels": 20, "connectivity": 26}},
     }
     threshold = Threshold(0.985, "quantile 0.985 of the brain", "this scan")
     return ScanPage(
@@ -74,3 +74,8 @@ def scan_page(subject: str = "sub-phantom", with_truth: bool = True, **summary: 
 @pytest.fixture
 def make_page() -> Callable[..., ScanPage]:
     return scan_page
+
+
+@pytest.fixture(scope="session")
+def head() -> Callable[..., tuple[Scan, Mask]]:
+    return head_scan

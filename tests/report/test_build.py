@@ -108,6 +108,15 @@ def test_a_bare_summary_is_enough(make_page):
     assert "No quality checks were run" in text
 
 
+def test_methods_text_says_what_the_summary_says_and_cites_the_paper_once(make_page):
+    text = text_of(build.scan_page(make_page()))
+    assert "at least 0.9850 were marked (threshold rule: quantile 0.985 of the brain; chosen on this scan)" in text
+    assert "26-connected components of fewer than 20 voxels were removed" in text
+    assert text.count("arXiv:2109.06023") == 1 and "[2]" not in text
+    bare = text_of(build.scan_page(replace(make_page(), summary={})))
+    assert "components of fewer" not in bare and "scored by" not in bare
+
+
 def test_an_oracle_threshold_is_called_so(make_page):
     page = replace(make_page(), threshold=Threshold(0.9, Threshold.ORACLE, "the labels of phantom"))
     assert "Oracle threshold" in text_of(build.scan_page(page))

@@ -23,7 +23,7 @@ def correct_bias(image: Volume, brain: Mask) -> Volume:
     floor = float(min(image.array[brain.array].min(), 0.0))
     full = to_sitk(Volume(np.where(brain.array, image.array - floor, 0), image.space))
     mask = sitk.Cast(to_sitk(Volume(brain.array.astype(np.float32), image.space)), sitk.sitkUInt8)
-    shrink = [SHRINK if side >= 16 * SHRINK else 1 for side in image.space.shape]
+    shrink = [SHRINK if side >= 8 * SHRINK else 1 for side in image.space.shape]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(ITERATIONS)
     corrector.SetNumberOfThreads(1)  # sums over threads come in any order; one thread gives the same bytes each time

@@ -168,7 +168,8 @@ def flags_of(qc: Any) -> list[str]:
     texts = []
     for flag in flags or []:
         if isinstance(flag, Mapping):
-            flag = next((flag[key] for key in ("reason", "text", "message", "figure") if flag.get(key)), "")
+            words = (str(flag.get("figure") or "").replace("_", " "), str(flag.get("reason") or flag.get("text") or ""))
+            flag = ": ".join(filter(None, words))
         texts.append(str(flag))
     return [text for text in texts if text]
 

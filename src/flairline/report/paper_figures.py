@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.benchmark import FileMaps, Progress, RecipeMaps, Result, StoredMap, load_map, on_protocol_grid
+from flairline.benchmark import FileMaps, Progress, RecipeMaps, Result, StoredMap, labelled_by, load_map
 from flairline.io.files import write_bytes
 from flairline.metrics._counts import precision_recall
 from flairline.postprocess.components import label_components
@@ -85,7 +85,6 @@ def choose_samples(result: Result, protocol: Protocol, maps: RecipeMaps | FileMa
 
     The slice is the one with most truth.
     """
-    atlas, cache = (maps.atlas, maps.cache) if isinstance(maps, RecipeMaps) else (None, None)
     for (dataset, _), stored in result.stored.items():
         threshold = result.counts[dataset, result.method].oracle().threshold
         if np.isnan(threshold):
@@ -96,7 +95,7 @@ def choose_samples(result: Result, protocol: Protocol, maps: RecipeMaps | FileMa
         for place in dict.fromkeys(places.tolist() if len(ordered) > SAMPLES else range(len(ordered))):
             one = ordered[place]
             truth, mask = load_map(one.path)[1], _mask_of(one, protocol, threshold)
-            flair = protocol.cut(protocol.prepare(on_protocol_grid(one.case, protocol, atlas, cache)).scan.flair.array)
+            flair = protocol.cut(protocol.prepare(labelled_by(maps, one.case, protocol)).scan.flair.array)
             z = int(truth.sum(axis=(0, 1)).argmax())
             yield Sample(paper_name(dataset), one.case.subject, flair[:, :, z], mask[:, :, z], truth[:, :, z])
 

@@ -13,6 +13,8 @@ PAPER = (
     "Meissen F, Kaissis G, Rueckert D. Challenging current semi-supervised anomaly segmentation methods for brain MRI."
     " BrainLes, MICCAI 2021. arXiv:2109.06023."
 )
+SHORT = "Meissen et al. 2021"
+"""How a method's own file cites the paper."""
 TEMPLATE = """
 <div class="tools screen"><button type="button" data-copy="methods-text">Copy</button>
 <span role="status" class="muted" id="methods-text-status"></span></div>
@@ -32,22 +34,28 @@ def methods_text(page: ScanPage) -> str:
     summary, citations = page.summary, [PAPER]
     version = (summary.get("versions") or {}).get("flairline", "")
     method = str(summary.get("method") or "")
-    sentences = [f"Lesions were segmented with flairline {version}".rstrip() + ", which needs no lesion labels."]
+    sentences = [f"Lesions were segmented with flairline {version}".rstrip() + ", which needs no lesion labels [1]."]
     sentences += _preprocessing(summary)
     if method:
         cited = _paper_of(method)
+        if cited.startswith(SHORT):
+            cited = PAPER
         if cited and cited not in citations:
             citations.append(cited)
-        mark = f" [{citations.index(cited) + 1}]" if cited else " [1]" if method == "histeq" else ""
+        mark = f" [{citations.index(cited) + 1}]" if cited else ""
         sentences.append(f"The FLAIR was scored by the method “{method}”{mark}, higher meaning more abnormal.")
     threshold = page.threshold
     sentences.append(
         f"Voxels with a score of at least {number(threshold.value, 4)} were marked (threshold rule: {threshold.rule};"
         f" chosen on {threshold.chosen_on})."
     )
-    smallest = (summary.get("parameters") or {}).get("min_component_voxels")
-    if smallest:
-        sentences.append(f"26-connected components of fewer than {smallest} voxels were removed.")
+    parameters = summary.get("parameters") or {}
+    components = parameters.get("components") or {}
+    if components.get("min_voxels"):
+        sentences.append(
+            f"{components.get('connectivity', 26)}-connected components of fewer than {components['min_voxels']} voxels"
+            " were removed."
+        )
     if summary.get("note"):
         sentences.append(f"The marked volume is {summary['note']}.")
     references = "\n".join(f"[{i}] {text}" for i, text in enumerate(citations, 1))

@@ -1,0 +1,170 @@
+"""Experiment I on a cohort as large as BraTS 2020, and the published recipe on the share of it that memory can hold.
+
+The cohort is made by perturbing the real BraTS-grid scans of FLAIRLINE_DATA: mirrored, shifted by some voxels, another
+gamma, noise. Every volume is written to disk, read and deleted again; making it is not timed. flairline runs the whole
+benchmark (rows of every scan, bootstrap intervals) on all volumes and on the share; the recipe (see `bench.evaluate`)
+on the share alone, reading the same files. The recipe as published held about 0.5 GB a scan.
+
+    FLAIRLINE_DATA=folder python -m bench.cohort
+
+ends with one JSON line: ratio is the recipe's seconds a scan over flairline's, both on the share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from bench.evaluate import as_published, in_own_process
+from flairline.benchmark import RecipeMaps, run
+from flairline.preprocess.assemble import LabelledScan
+from flairline.protocols import Protocol, load
+from flairline.types import BoolArray, Case
+
+SIDE, SLICES = 128, slice(15, 125)
+making = {"seconds": 0.0}
+"""Seconds spent on making volumes, which no side is charged with."""
+
+
+def real_scans() -> list[tuple[Path, Path, Path]]:
+    """FLAIR, brain and truth of the real scans on the BraTS grid."""
+    folder = Path(os.environ.get("FLAIRLINE_DATA", "")) / "brats2015"
+    if not folder.is_dir():
+        sys.exit(f"Wanted the real scans in FLAIRLINE_DATA, but {folder} is no folder. Set it and run again.")
+    names = ("flair.nii.gz", "brain.nii.gz", "truth.nii.gz")
+    return [tuple(patient / name for name in names) for patient in sorted(folder.iterdir())]  # type: ignore[misc]
+
+
+@contextmanager
+def volume(number: int) -> Iterator[tuple[Path, Path]]:
+    """FLAIR and truth of the cohort's volume `number` as files, for as long as the block runs."""
+    started = time.perf_counter()
+    sources = real_scans()
+    flair, brain, truth = (nib.load(path) for path in sources[number % len(sources)])
+    rng = np.random.default_rng(number)
+    inside = np.asanyarray(brain.dataobj) > 0.5
+    values = np.asanyarray(flair.dataobj)[inside].astype(np.float32)
+    low, high = values.min(), np.percentile(values, 99.9)
+    values = np.clip((values - low) / (high - low), 0, None) ** rng.uniform(0.8, 1.25)
+    values += rng.normal(0, 0.01, values.size)
+    image = np.zeros(inside.shape, np.int16)
+    image[inside] = np.clip(np.round(1 + values * 10000), 1, 32000)
+    labels = np.where(np.asanyarray(truth.dataobj) > 0, 1, 0).astype(np.uint8)
+    shift = rng.integers(-4, 5, 2)  # the brain stays inside the volume
+    images = [np.roll(one, shift, axis=(0, 1)) for one in (image, labels)]
+    if number // len(sources) % 2:
+        images = [one[::-1] for one in images]
+    with tempfile.TemporaryDirectory() as name:
+        paths = Path(name) / f"{number:03d}_flair.nii", Path(name) / f"{number:03d}_seg.nii"
+        for path, one in zip(paths, images, strict=True):
+            nib.save(nib.Nifti1Image(np.ascontiguousarray(one), flair.affine), path)
+        making["seconds"] += time.perf_counter() - started
+        yield paths
+
+
+@dataclass(frozen=True)
+class PerturbedMaps(RecipeMaps):
+    """Maps of cases whose files are made when they are needed; `Case.subject` is the volume's number."""
+
+    def inputs(self, case: Case) -> list[Path]:
+        """The real files that the volume is made of."""
+        sources = real_scans()
+        return list(sources[int(case.subject) % len(sources)])
+
+    def describe(self) -> dict[str, Any]:
+        """As for a recipe."""
+        return super().describe()
+
+    def make(self, case: Case, protocol: Protocol) -> tuple[LabelledScan, Any, BoolArray | None]:
+        """As for a recipe, from the volume's files."""
+        with volume(int(case.subject)) as (flair, truth):
+            return super().make(replace(case, flair=flair, truth=truth), protocol)
+
+
+def ours(n_scans: int, work: Path | None = None) -> dict[str, Any]:
+    """flairline's experiment I with all its rows."""
+    from flairline import recipes
+
+    making["seconds"] = 0.0
+    cases = [Case("cohort", str(number), truth=Path("made")) for number in range(n_scans)]
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        maps = PerturbedMaps(recipes.load("histeq"))
+        started = time.perf_counter()
+        result = run(cases, maps, load("experiment-1"), Path(folder), progress=partial(_say, n_scans))
+        seconds = time.perf_counter() - started - making["seconds"]
+    if result.failures:
+        sys.exit(f"{len(result.failures)} volumes failed: {result.failures[0]}")
+    values = {row.metric: row.value for row in result.rows if row.subject == "cohort"}
+    return {"seconds": seconds, **{name: values[name] for name in ("dice_oracle", "auprc", "auroc")}}
+
+
+def recipe(n_scans: int) -> dict[str, Any]:
+    """The published recipe on the first volumes."""
+    from skimage.exposure import equalize_hist
+
+    making["seconds"] = 0.0
+    started = time.perf_counter()
+    scores, truths = [], []
+    index = np.arange(SIDE) * 240 // SIDE
+    for number in range(n_scans):
+        with volume(number) as paths:
+            flair, truth = (np.asarray(nib.load(path).dataobj, dtype=np.float32) for path in paths)
+        flair, truth = (image[np.ix_(index, index)] for image in (flair.astype(np.int16), truth))
+        equalised = equalize_hist(flair, mask=flair > 0) * (flair > 0)
+        scores.append(equalised[:, :, SLICES])
+        truths.append(truth[:, :, SLICES] > 0.9)
+    figures = as_published(np.stack(scores).astype(np.float32), np.stack(truths))
+    return {"seconds": time.perf_counter() - started - making["seconds"], **figures}
+
+
+def _say(n_scans: int, what: str, done: int, total: int) -> None:
+    if done % 50 == 0 and sys.stderr.isatty():
+        print(f"{what}: {done} of {total}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run all and print; the last line is JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scans", type=int, default=371)
+    parser.add_argument("--share", type=int, default=8, help="scans that the recipe gets (it holds them all in memory)")
+    given = parser.parse_args()
+    in_own_process(ours, 1)  # numba compiles once on a machine
+    published = in_own_process(recipe, given.share)
+    print(f"published recipe, {given.share} scans: {published}", flush=True)
+    few = in_own_process(ours, given.share)
+    print(f"flairline, {given.share} scans: {few}", flush=True)
+    many = in_own_process(ours, given.scans)
+    print(f"flairline, {given.scans} scans: {many}", flush=True)
+    print(
+        json.dumps(
+            {
+                "ratio": round(published["seconds"] / few["seconds"], 2),
+                "share": given.share,
+                "scans": given.scans,
+                "peak_mb": round(many["peak_mb"], 1),
+                "peak_mb_recipe": round(published["peak_mb"], 1),
+                "seconds_a_scan": round(many["seconds"] / given.scans, 3),
+                "seconds_a_scan_on_share": round(few["seconds"] / given.share, 3),
+                "seconds_a_scan_recipe": round(published["seconds"] / given.share, 3),
+                "dice_on_share": round(few["dice_oracle"], 4),
+                "dice_on_share_recipe": round(float(published["dice_oracle"]), 4),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

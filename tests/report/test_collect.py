@@ -1,0 +1,158 @@
+"""From folders of results to the cohort's page, through the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from flairline.cli import app
+from flairline.errors import InputError
+from flairline.report import collect, verdicts
+from flairline.report.verdicts import Verdict
+
+runner = CliRunner()
+
+
+def invoke(*arguments: str | Path):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, head) -> Path:
+    """A table of three small scans of two sites, and a fourth whose file is damaged."""
+    folder = tmp_path_factory.mktemp("scans")
+    scan, truth = head()
+    rows = []
+    for i in range(3):
+        rng = np.random.default_rng(i)
+        noise = rng.normal(0, 2 + i, scan.flair.array.shape) * scan.brain.array
+        names = {"flair": scan.flair.array + noise, "brain": scan.brain.array, "truth": truth.array}
+        for name, array in names.items():
+            kind = np.float32 if name == "flair" else np.uint8
+            nib.save(nib.Nifti1Image(array.astype(kind), scan.space.vox_to_ras), folder / f"{name}{i}.nii.gz")
+        rows.append(["heads", f"sub-{i}", f"flair{i}.nii.gz", f"brain{i}.nii.gz", f"truth{i}.nii.gz", f"site {i % 2}"])
+    (folder / "bad.nii.gz").write_bytes(b"no image")
+    rows.append(["heads", "sub-bad", "bad.nii.gz", "brain0.nii.gz", "truth0.nii.gz", "site 1"])
+    with (folder / "cases.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["dataset", "subject", "flair", "brain", "truth", "site"], *rows])
+    return folder / "cases.csv"
+
+
+@pytest.fixture(scope="module")
+def segmented(table, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("segmented")
+    result = invoke("segment", "--cases", table, "-o", out)
+    assert result.exit_code == 1, result.output  # one of four failed
+    assert "Page:" in result.output
+    return out
+
+
+@pytest.fixture(scope="module")
+def judged(table, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("judged")
+    arguments = ("--method", "default", "--method", "intensity", "--protocol", "native")
+    result = invoke("benchmark", "--cases", table, *arguments, "-o", out)
+    assert result.exit_code == 1, result.output
+    return out
+
+
+def test_segment_writes_a_page_for_each_scan_and_one_for_all(segmented):
+    for i in range(3):
+        html = (segmented / f"sub-{i}" / "report.html").read_text()
+        assert "../index.html" in html
+        assert len(html) < 4_000_000
+    html = (segmented / "index.html").read_text()
+    assert re.findall(r'data-subject="([^"]+)"', html) == ["sub-bad", "sub-0", "sub-1", "sub-2"]
+    assert "Failed: " in html and 'href="sub-2/report.html"' in html
+    assert html.count("data:image/webp") == 3
+    assert "By site" in html
+
+
+def test_without_report_there_is_none(table, tmp_path):
+    result = invoke("segment", "--cases", table, "-o", tmp_path, "--no-report")
+    assert result.exit_code == 1
+    assert list(tmp_path.rglob("*.html")) == []
+    assert (tmp_path / "sub-0" / "summary.json").exists()
+
+
+def test_report_reads_verdicts_back(segmented, tmp_path):
+    verdicts.write(tmp_path / "v.json", {"sub-1": Verdict("artefact", "ghosts", "2026-01-01T00:00:00Z")})
+    result = invoke("report", segmented, "--verdicts", tmp_path / "v.json")
+    assert result.exit_code == 0, result.output
+    html = (segmented / "index.html").read_text()
+    row = re.search(r'<tr [^>]*data-subject="sub-1"[^>]*>', html).group()
+    assert 'data-given="artefact"' in row and 'data-note="ghosts"' in row
+    assert verdicts.read(segmented / "verdicts.json")["sub-1"].verdict == "artefact"
+
+
+def test_benchmark_shows_every_method_and_says_what_is_an_oracle(judged):
+    html = (judged / "index.html").read_text()
+    for words in ("Oracle and usable threshold", "Against the truth", "Best and worst cases", "By site", "Provenance"):
+        assert words in html
+    details = json.loads((judged / "report.json").read_text())
+    assert [(curve["dataset"], curve["method"]) for curve in details["curves"]] == [
+        ("heads", "default"),
+        ("heads", "intensity"),
+    ]
+    assert len(details["scans"]) == 6
+
+
+def test_curves_are_those_of_the_rows(judged):
+    details = json.loads((judged / "report.json").read_text())
+    with (judged / "rows.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for curve in details["curves"]:
+        found = {
+            r["metric"]: float(r["value"]) for r in rows if r["subject"] == "cohort" and r["method"] == curve["method"]
+        }
+        best = int(np.argmax(curve["dice"]))
+        assert (np.diff(curve["thresholds"]) > 0).all()
+        assert (np.diff(curve["recall"]) <= 0).all()
+        # The protocol chooses its threshold before the filter, so the best after it is at least as good.
+        assert curve["dice"][best] >= found["dice_oracle"] - 1e-9
+        at = int(np.argmin(np.abs(np.array(curve["thresholds"]) - found["threshold_oracle"])))
+        assert curve["dice"][at] == pytest.approx(found["dice_oracle"], abs=0.02)
+        assert (curve["usable"] is None) == (curve["method"] == "intensity")
+
+
+def test_truth_volumes_are_those_of_the_truth(judged, head):
+    details = json.loads((judged / "report.json").read_text())
+    _, truth = head()
+    assert {round(scan["truth_ml"], 3) for scan in details["scans"]} == {round(truth.volume_ml, 3)}
+
+
+@pytest.mark.parametrize("name", ["sub-1", "heads/sub-1"])
+def test_benchmark_leaves_out_what_failed_and_says_how_many(table, tmp_path, name):
+    verdicts.write(tmp_path / "v.json", {name: Verdict("fail"), "sub-0": Verdict("artefact")})
+    result = invoke("benchmark", "--cases", table, "--verdicts", tmp_path / "v.json", "-o", tmp_path / "out")
+    assert "Left out by verdict: 1 of 4: heads/sub-1" in result.output
+    text = (tmp_path / "out" / "rows.csv").read_text()
+    assert "sub-0" in text and "sub-1" not in text
+    assert "1 scans left out by verdict" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_all_failed_is_an_error(table, tmp_path):
+    verdicts.write(tmp_path / "v.json", {name: Verdict("fail") for name in ("sub-0", "sub-1", "sub-2", "sub-bad")})
+    result = invoke("benchmark", "--cases", table, "--verdicts", tmp_path / "v.json", "-o", tmp_path / "out")
+    assert isinstance(result.exception, InputError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"neither summaries nor rows\.csv"):
+        collect.write_cohort(tmp_path)
+    assert isinstance(invoke("report", tmp_path / "none").exception, InputError)
+
+
+def test_a_damaged_summary_is_named(tmp_path):
+    (tmp_path / "sub-1").mkdir()
+    (tmp_path / "sub-1" / "summary.json").write_text("{")
+    with pytest.raises(InputError, match=r"sub-1.summary\.json"):
+        collect.write_cohort(tmp_path)
