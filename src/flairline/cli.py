@@ -408,6 +408,7 @@ def fit(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    start: Annotated[Path | None, typer.Option("--start", help="Model folder to start from.")] = None,
     shapes: Annotated[
         list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
     ] = None,
@@ -435,6 +436,7 @@ def fit(
         max_minutes=max_minutes,
         resume=resume,
         seed=seed,
+        start=start,
         progress=sys.stderr.isatty(),
     )
     typer.echo(f"Model: {out}. Use it with --method {method}={out}.")
@@ -475,7 +477,7 @@ def demo(
         shown = run(out, patients, spacing_mm, seed, progress)
     _print_rows(shown.result.rows)
     _print_table("Found, by kind of lesion", ["kind", "lesions", "found"], shown.found_by_kind)
-    typer.echo(f"{shown.note[0].upper()}{shown.note[1:]}: the threshold takes the brightest 2 % of each brain.")
+    typer.echo(f"Segmented with {shown.recipe}{f': {shown.note}' if shown.note else ''}.")
     typer.echo("Pages:    " + ", ".join(str(path) for path in shown.pages))
     typer.echo("Pictures: " + ", ".join(str(path) for path in shown.pictures))
 

@@ -15,12 +15,12 @@ import pytest
 import SimpleITK as sitk
 
 from flairline.errors import BrainError, GridError, InputError, OutputError, UnknownNameError
-from flairline.io.nifti import read_mask, read_volume
+from flairline.io.nifti import read_mask, read_volume, write_volume
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.preprocess import brain as brain_module
 from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare, preprocess_settings
 from flairline.segment import Settings, segment_case
-from flairline.types import Mask
+from flairline.types import Case, Mask, Space, Volume
 
 
 def centre_mm(mask: Mask) -> np.ndarray:
@@ -44,7 +44,7 @@ def settings(head, coarse_registration) -> PreprocessSettings:
 def test_left_is_left_from_raw_scan_to_native_and_atlas_mask(orientation, head, turned_head, settings, tmp_path):
     one = turned_head if orientation == "oblique" else head
     case = one.write(tmp_path / "in", "LPS" if orientation == "oblique" else orientation)
-    run = Settings(threshold=BrainQuantile(0.999), preprocess=settings, space="both", work=tmp_path / "work")
+    run = Settings("histeq", threshold=BrainQuantile(0.999), preprocess=settings, space="both", work=tmp_path / "work")
     folder = segment_case(case, tmp_path / "out", run).folder
 
     mask = read_mask(folder / "mask.nii.gz")
@@ -72,7 +72,7 @@ def test_same_input_twice_gives_the_same_bytes(head, settings, tmp_path):
     case = head.write(tmp_path / "in")
     names = ["score.nii.gz", "mask.nii.gz", "brain.nii.gz", "mask_space-atlas.nii.gz", "from-native_to-atlas_xfm.tfm"]
     folders = [
-        segment_case(case, tmp_path / out, Settings(preprocess=settings, space="both", work=work)).folder
+        segment_case(case, tmp_path / out, Settings("histeq", preprocess=settings, space="both", work=work)).folder
         for out, work in (("one", None), ("two", tmp_path / "work"), ("three", tmp_path / "work"))
     ]
     for name in names:
@@ -138,13 +138,13 @@ else:
             _cache.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         keep(self, key, results, about, said)
     _cache.Cache.keep = killed
-segment_case(case, folder / "out", Settings(preprocess=PreprocessSettings(atlas=atlas), work=folder / "work"))
+segment_case(case, folder / "out", Settings("histeq", preprocess=PreprocessSettings(atlas=atlas), work=folder / "work"))
 """
 
 
 def test_killed_at_every_step_and_run_again(head, settings, tmp_path):
     case = head.write(tmp_path / "in")
-    clean = segment_case(case, tmp_path / "clean", Settings(preprocess=settings)).folder
+    clean = segment_case(case, tmp_path / "clean", Settings("histeq", preprocess=settings)).folder
     moments = [("pair", "before"), ("pair", "while"), ("brain", "while"), ("atlas", "while"), ("figures", "while")]
     for step, moment in [*moments, ("write", "")]:
         process = subprocess.run(
@@ -158,7 +158,7 @@ def test_killed_at_every_step_and_run_again(head, settings, tmp_path):
     ran: list[str] = []
     prepare(case, settings, tmp_path / "work", ran.append)
     assert ran == []  # each run went on where the one before it was killed; the last one got to the writing
-    run = Settings(preprocess=settings, work=tmp_path / "work")
+    run = Settings("histeq", preprocess=settings, work=tmp_path / "work")
     again = segment_case(case, tmp_path / "out", run).folder
     assert not list((tmp_path / "work").glob(".part-*"))
     for name in ("score.nii.gz", "mask.nii.gz", "brain.nii.gz"):
@@ -187,7 +187,7 @@ def test_registration_needs_no_work_folder_and_leaves_nothing(head, settings, tm
 
 def test_summary_says_figures_flags_and_notes(head, settings, tmp_path):
     case = head.write(tmp_path / "in")
-    folder = segment_case(case, tmp_path / "out", Settings(preprocess=settings)).folder
+    folder = segment_case(case, tmp_path / "out", Settings("histeq", preprocess=settings)).folder
     quality = json.loads((folder / "summary.json").read_text())["qc"]
     assert quality["figures"]["atlas_overlap"] > 0.9
     assert quality["figures"]["coverage"] > 0.95
@@ -308,3 +308,18 @@ def test_nothing_of_a_preparation_imports_torch_where_it_is_not_chosen(head, set
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, case.flair.parent, head.atlas_file], env=environment, check=True)
     shutil.rmtree(Path(case.flair).parent)
+
+
+def test_a_knee_is_refused_with_the_figures(settings, tmp_path, monkeypatch):
+    """An extractor takes a long cylinder for a brain: no map onto the atlas makes one of it."""
+    space = Space((48, 48, 50), np.diag([3.0, 3.0, 4.0, 1.0]))
+    x, y, z = np.indices(space.shape) * np.array([3.0, 3.0, 4.0]).reshape(3, 1, 1, 1)
+    across = np.hypot(x - 70, y - 70)
+    leg = np.where(across < 60, 0.8, 0.0) + np.where(np.hypot(x - 55, y - 70) < 20, 0.6, 0.0)
+    leg += np.random.default_rng(0).normal(0, 0.02, space.shape)
+    (tmp_path / "in").mkdir()
+    write_volume(tmp_path / "in" / "flair.nii.gz", Volume(np.abs(leg).astype(np.float32), space))
+    fake_extraction(monkeypatch, {"the flair": (across < 45) & (z > 8) & (z < 190)})
+    case = Case("knees", "left", flair=tmp_path / "in" / "flair.nii.gz")
+    with pytest.raises(BrainError, match=r"looks like none: on the atlas it overlaps by a Dice of 0\.[0-8]\d"):
+        prepare(case, settings, None)

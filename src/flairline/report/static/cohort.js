@@ -3,12 +3,15 @@
   const table = document.getElementById("cohort-table");
   if (!table) return;
   const body = table.tBodies[0];
-  const rows = [...body.rows].map((row) => ({ row, text: row.dataset.text, flagged: row.dataset.flagged === "1" }));
+  let rows = [...body.rows].map((row) => ({ row, text: row.dataset.text, flagged: row.dataset.flagged === "1" }));
   const words = document.getElementById("filter-text");
   const flagged = document.getElementById("filter-flagged");
   const verdict = document.getElementById("filter-verdict");
   const count = document.getElementById("filter-count");
   const told = document.getElementById("verdict-count");
+
+  const more = document.getElementById("show-all");
+  let atOnce = Number(more.dataset.atOnce);
 
   function filter() {
     const wanted = words.value.trim().toLowerCase();
@@ -17,9 +20,12 @@
       const said = row.dataset.verdictNow ?? "";
       const fits = text.includes(wanted) && (!flagged.checked || isFlagged) &&
         (verdict.value === "any" || said === verdict.value);
-      row.hidden = !fits;
       if (fits) shown++;
+      // Rows that are not laid out cost nothing; whoever wants them all says so once.
+      row.hidden = !fits || shown > atOnce;
     }
+    more.hidden = shown <= atOnce;
+    more.textContent = `Show all ${shown} rows`;
     count.textContent = `${shown} of ${rows.length} scans`;
   }
 
@@ -41,7 +47,9 @@
       if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
       return up ? a - b : b - a;
     });
-    body.append(...keyed.map(([, { row }]) => row));
+    rows = keyed.map(([, entry]) => entry);
+    filter();
+    body.append(...rows.map(({ row }) => row));
   }
 
   let waiting = 0;
@@ -52,6 +60,7 @@
   };
   document.addEventListener("flairline:verdict", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(counted); });
   for (const control of [words, flagged, verdict]) control.addEventListener("input", filter);
+  more.addEventListener("click", () => { atOnce = Infinity; filter(); });
   table.tHead.addEventListener("click", (event) => { const b = event.target.closest("button"); if (b) sort(b); });
 
   // J and K (or the arrows) go from row to row, Enter opens the page; Shift+P, F, A are in page.js.

@@ -64,11 +64,11 @@ class Viewer {
   async start() {
     const canvas = byId("viewer-canvas");
     this.nv = new Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 0.95, 0.75], crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, fontColor: [1, 1, 1, 1],
-      isRadiologicalConvention: true, isOrientationTextVisible: true, isCornerOrientationText: false,
+      backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 0.95, 0.75], crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, fontColor: [1, 0.82, 0.3, 1],
+      isRadiologicalConvention: true, isOrientationTextVisible: true, showAllOrientationMarkers: true, isCornerOrientationText: false,
       isResizeCanvas: true, scrollRequiresFocus: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
       multiplanarLayout: MULTIPLANAR_TYPE.GRID, multiplanarShowRender: SHOW_RENDER.ALWAYS, tileMargin: 4, sagittalNoseLeft: true,
-      viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "", show3Dcrosshair: true, fontSizeScaling: 0.4, fontMinPx: 12,
+      viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "", show3Dcrosshair: true, fontSizeScaling: 0.4, fontMinPx: 15,
     });
     await this.nv.attachToCanvas(canvas);
     this.nv.onLocationChange = (location) => this.located(location);
