@@ -8,6 +8,12 @@ from flairline.types import Case
 
 
 @pytest.fixture
+def head(make_head):
+    """The small head that all tests share, not this folder's phantom."""
+    return make_head()
+
+
+@pytest.fixture
 def folder(tmp_path, save, head):
     """FLAIR, T1, brain and truth of one head."""
     for name, array in (("flair", head.flair), ("t1", head.flair * 2), ("brain", head.brain), ("truth", head.truth)):
