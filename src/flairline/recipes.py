@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import Calibrated, ModelThreshold
 from flairline.postprocess.components import ComponentRule
 from flairline.postprocess.confidence import lesion_probabilities
@@ -96,9 +97,10 @@ class Recipe:
 
 def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
     score = scorer(scan)
+    inner, changed, where = to_box(scan, score)
     for step in steps:
-        score = step(scan, score)
-    return score
+        changed = step(inner, changed)
+    return from_box(changed, where, score.space)
 
 
 @lru_cache(maxsize=8)

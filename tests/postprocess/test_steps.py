@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import ExpectedFalsePositives
 from flairline.postprocess.confidence import lesion_probabilities
 from flairline.postprocess.prior import NormalPlaces, brain_box, normal_map
@@ -102,3 +103,16 @@ def test_lesion_probability_follows_mean_and_volume():
     found = lesion_probabilities(Volume(score, scan.space), labels, {"lesion_weights": [3.0, 1.0, 1.0]})
     # logit(0.6) + log10(0.001) + 3 = 0.405, logit(0.9) + log10(0.027) + 3 = 3.629
     np.testing.assert_allclose(found, 1 / (1 + np.exp([-0.4055, -3.6286])), atol=1e-3)
+
+
+def test_steps_in_the_brain_box_give_what_they_give_on_the_whole_grid():
+    from flairline.datasets.phantom import phantom
+
+    scan, _, _ = phantom(3, 4.0, ["tumour"])
+    score = Volume(np.where(scan.brain.array, scan.flair.array / 100, 0).astype(np.float32), scan.space)
+    inner, changed, where = to_box(scan, score)
+    assert inner.space.shape != scan.space.shape
+    for step in (NormalPlaces(), Smooth(6.0), BrainRim(3.0)):
+        np.testing.assert_allclose(
+            from_box(step(inner, changed), where, scan.space).array, step(scan, score).array, atol=1e-4
+        )
