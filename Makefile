@@ -16,12 +16,15 @@ help:
 setup: $(VENV)/.done
 
 # torch is pinned by constraints.txt: without it pip would download gigabytes of CUDA libraries.
-$(VENV)/.done: pyproject.toml constraints.txt
+# What the reports' viewer is bundled from, at installation.
+VIEWER := hatch_build.py package.json package-lock.json $(wildcard src/flairline/report/viewer/*.js)
+
+$(VENV)/.done: pyproject.toml constraints.txt $(VIEWER)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[deep,dicom,cluster,paper,test]'
 	touch $@
 
-$(DEMO_VENV)/.done: pyproject.toml
+$(DEMO_VENV)/.done: pyproject.toml $(VIEWER)
 	$(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/python $(PIP_INSTALL) -e .
 	touch $@
@@ -39,7 +42,7 @@ check: $(VENV)/.done
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.done
-	$(VENV)/bin/python -m bench.evaluate
+	for bench in evaluate preprocess cohort report; do $(VENV)/bin/python -m bench.$$bench || exit; done
 	$(VENV)/bin/python -m bench.cohort
 
 clean:

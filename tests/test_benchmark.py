@@ -265,3 +265,8 @@ def test_evaluate_a_mask_alone(tmp_path, flairline, save, head):
     assert {row["method"] for row in rows} == {"theirs"}
     ran = flairline("evaluate", tmp_path / "maps.csv", "--protocol", "sound", "-o", tmp_path / "out")
     assert ran.code == 2 and "neither brain nor flair" in ran.line
+
+
+@pytest.mark.parametrize(("protocol", "first"), [("native", "auprc"), ("sound", "dice")])
+def test_figures_of_scans_come_first_where_the_protocol_says_so(tmp_path, cases, protocol, first):
+    assert next(row["metric"] for row in judged_rows(cases, tmp_path / "work", protocol=protocol)) == first

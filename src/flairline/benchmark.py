@@ -454,18 +454,20 @@ def _rows(
     values: Sequence[tuple[Case, dict[str, float]]],
     seed: int,
 ) -> Iterator[Row]:
-    """The cohort's rows first, then each subject's."""
+    """The cohort's rows first, of pooled voxels and of scans in the protocol's order, then each subject's."""
     start, patients = (dataset, method, protocol.name), [_patient(case) for case, _ in values]
+    pooled, of_all_scans = [], []
     for name in registry.names("metrics"):
         metric = registry.load("metrics", name)
         if "counts" in inspect.signature(metric).parameters:
             interval = _interval(metric, counts) if len(set(patients)) > 1 else (float("nan"), float("nan"))
-            yield Row(*start, COHORT, name, metric(counts=counts), counts.n_scans, *interval)
+            pooled.append(Row(*start, COHORT, name, metric(counts=counts), counts.n_scans, *interval))
     for name in sorted({name for _, own in values for name in own}):
         of_scans = np.array([own.get(name, np.nan) for _, own in values])
         n = int(np.count_nonzero(~np.isnan(of_scans)))
         mean = float(np.nanmean(of_scans)) if n else float("nan")
-        yield Row(*start, COHORT, name, mean, n, *_mean_interval(of_scans, patients, seed))
+        of_all_scans.append(Row(*start, COHORT, name, mean, n, *_mean_interval(of_scans, patients, seed)))
+    yield from of_all_scans + pooled if protocol.per_subject_first else pooled + of_all_scans
     for case, own in values:
         yield from (Row(*start, _subject(case), name, value, int(value == value)) for name, value in own.items())
 

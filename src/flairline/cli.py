@@ -477,7 +477,7 @@ def demo(
         shown = run(out, patients, spacing_mm, seed, progress)
     _print_rows(shown.result.rows)
     _print_table("Found, by kind of lesion", ["kind", "lesions", "found"], shown.found_by_kind)
-    typer.echo(f"{shown.note[0].upper()}{shown.note[1:]}: the threshold takes the brightest 2 % of each brain.")
+    typer.echo(f"Segmented with {shown.recipe}{f': {shown.note}' if shown.note else ''}.")
     typer.echo("Pages:    " + ", ".join(str(path) for path in shown.pages))
     typer.echo("Pictures: " + ", ".join(str(path) for path in shown.pictures))
 

@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from flairline.datasets.phantom import KINDS, Dataset
 from flairline.errors import FlairlineError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.assemble import assemble
-from flairline.recipes import FIXED_SHARE_NOTE
+from flairline.report.collect import write_cohort
 from flairline.report.found import write_page
 from flairline.report.overlay import write_overlay
 from flairline.types import Case
@@ -31,7 +32,8 @@ class Shown:
     found_by_kind: list[list[str]]
     pictures: list[Path]
     pages: list[Path]
-    note: str = FIXED_SHARE_NOTE
+    recipe: str
+    note: str
 
 
 def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchmark.Progress) -> Shown:
@@ -46,9 +48,10 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchm
     cases = Dataset(out / "scans", subjects=patients, spacing_mm=spacing_mm, seed=seed).cases()
     settings = segment.Settings(RECIPE, overwrite=True)
     done = []
-    for outcome in segment.run(cases, out / "results", settings, after=write_page):
+    for outcome in segment.run(cases, out / "results", settings, after=partial(write_page, index="../index.html")):
         done.append(_result(outcome))
         progress("segmenting", len(done), patients)
+    write_cohort(out / "results")
     recipe = recipes.load(RECIPE)
     protocol = protocols.load(PROTOCOL)
     maps = benchmark.RecipeMaps(recipe)
@@ -57,9 +60,17 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchm
     shutil.rmtree(out / "benchmark" / "work")
     pictures = []
     for case, one in zip(cases, done, strict=True):
-        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder))
+        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder, one.summary["note"]))
         progress("drawing", len(pictures), patients)
-    return Shown(result, _found_by_kind(cases, done), pictures, [one.folder / "report.html" for one in done])
+    pages = [one.folder / "report.html" for one in done]
+    return Shown(
+        result,
+        _found_by_kind(cases, done),
+        pictures,
+        pages,
+        str(done[0].summary["recipe"]),
+        str(done[0].summary["note"]),
+    )
 
 
 def _result(outcome: engine.Outcome[Case, segment.Done]) -> segment.Done:
@@ -68,11 +79,12 @@ def _result(outcome: engine.Outcome[Case, segment.Done]) -> segment.Done:
     return outcome.result
 
 
-def _draw(path: Path, case: Case, folder: Path) -> Path:
+def _draw(path: Path, case: Case, folder: Path, note: str) -> Path:
     scan = assemble(case).scan
     score, mask = read_volume(folder / "score.nii.gz"), read_mask(folder / "mask.nii.gz")
     truth = read_mask(case.truth) if case.truth else None
-    write_overlay(path, scan, score, mask, truth, f"{case.subject}: {FIXED_SHARE_NOTE}")
+    title = ", ".join(part for part in (case.subject, note) if part)
+    write_overlay(path, scan, score, mask, truth, title)
     return path
 
 

@@ -59,6 +59,9 @@ class Protocol:
     chosen_before_filter
         Whether the oracle threshold is the best one before the component filter or after it; None: before it where
         there are `n_thresholds`, else after it.
+    per_subject_first
+        Whether tables name the means over scans before the figures of the cohort's pooled voxels, in which a few scans
+        with large lesions weigh more than all others.
     merge_labels
         Whether labels become lesion, ignored or neither before anything is interpolated. Without it the label values
         themselves are interpolated, so that BraTS's 4 passes `truth_above` 0.9 at 22.5 % of a voxel and its 2 at 45 %,
@@ -92,6 +95,7 @@ class Protocol:
     legacy_integer: bool = False
     clip_quantile: float | None = None
     maps: MapRule = field(default_factory=MapRule)
+    per_subject_first: bool = False
 
     def prepare(self, labelled: LabelledScan) -> LabelledScan:
         """The scan as the method gets it: in-plane size changed, slices not cut yet.
@@ -203,7 +207,14 @@ _PROTOCOLS = (
     Protocol("experiment-1", in_plane=128, slices=(15, 125), needs_sri24=True),
     Protocol("experiment-2", in_plane=224, slices=(84, 88), needs_sri24=True),
     Protocol("native"),
-    Protocol("sound", brain_only=True, n_thresholds=None, components=ComponentRule(20, 26), merge_labels=True),
+    Protocol(
+        "sound",
+        brain_only=True,
+        n_thresholds=None,
+        components=ComponentRule(20, 26),
+        merge_labels=True,
+        per_subject_first=True,
+    ),
     Protocol(
         "baur",
         in_plane=128,

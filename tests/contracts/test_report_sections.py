@@ -47,7 +47,12 @@ def page() -> ScanPage:
     scan = Scan("<b>evil</b> & co", Volume(flair, space), Mask(brain, space))
     summary = {"subject": "<b>evil</b> & co", "note": "<script>alert(1)</script>", "lesions": [], "n_lesions": 1}
     return ScanPage(
-        scan, Volume(flair * mask, space), Mask(mask, space), Threshold(0.5, "given", "user"), summary, Mask(mask, space)
+        scan,
+        Volume(flair * mask, space),
+        Mask(mask, space),
+        Threshold(0.5, "given", "user"),
+        summary,
+        Mask(mask, space),
     )
 
 

@@ -207,7 +207,7 @@ def checked_space(space: str) -> Literal["native", "atlas", "both"]:
 
 def is_raw(case: Case) -> bool:
     """Whether a case needs preparing: a head around the brain and no brain given, or images on different grids."""
-    if case.flair is None:
+    if case.flair is None or (case.brain is not None and case.t1 is None):
         return False
     flair = read_volume(case.flair)
     if case.t1 is not None and not read_volume(case.t1).space.same_grid(flair.space):

@@ -41,8 +41,8 @@ class _Class:
     dashes: Literal["solid", "dashed", "dotted"]
 
 
-FOUND = _Class("found", "#F0E442", "solid")
-MISSED = _Class("missed", "#56B4E9", "dashed")
+FOUND = _Class("found", "#56B4E9", "solid")  # the colours of the pages
+MISSED = _Class("missed", "#F0E442", "dashed")
 FALSE = _Class("false", "#D55E00", "dotted")
 MARKED = _Class("marked (there is no truth)", "#F0E442", "solid")
 

@@ -91,9 +91,8 @@ def choose_samples(result: Result, protocol: Protocol, maps: RecipeMaps | FileMa
             continue
         with_lesions = [(int(load_map(one.path)[1].sum()), one) for one in stored if one.has_truth and one.case.flair]
         ordered = [one for voxels, one in sorted(with_lesions, key=lambda pair: pair[0]) if voxels]
-        places = np.linspace(0, len(ordered) - 1, SAMPLES + 2)[1:-1].round().astype(int)
-        for place in dict.fromkeys(places.tolist() if len(ordered) > SAMPLES else range(len(ordered))):
-            one = ordered[place]
+        places = [len(ordered) * part // (SAMPLES + 1) for part in range(1, SAMPLES + 1)]
+        for one in [ordered[place] for place in places] if len(ordered) > SAMPLES else ordered:
             truth, mask = load_map(one.path)[1], _mask_of(one, protocol, threshold)
             flair = protocol.cut(protocol.prepare(labelled_by(maps, one.case, protocol)).scan.flair.array)
             z = int(truth.sum(axis=(0, 1)).argmax())
