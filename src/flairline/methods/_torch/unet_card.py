@@ -101,7 +101,8 @@ How often a found lesion was one, on these scans:
 |---|---|---|
 {lesions}
 
-**Known to fail.** Dark lesions, lesions as bright as the cortex, very thick slices, cavities after surgery.
+**Weak on.** Dark lesions and cavities, tumour cores as bright as grey matter, lesions of a few voxels, averages of many
+scans. Cortical and infratentorial lesions, thick slices and scans after surgery were not measured apart.
 
 **Sources** (sha256).
 
