@@ -205,3 +205,35 @@ def test_every_method_that_can_be_trained_can_be_loaded():
         method = registry.load("methods", name)
         if hasattr(method, "train"):
             assert hasattr(method, "load")
+
+
+def test_shapes_of_other_patients_are_placed_where_they_were_drawn(tmp_path):
+    import nibabel as nib
+
+    from flairline.methods._torch import lesions
+    from flairline.methods._torch import synthesis as brain
+    from flairline.methods._torch.fit_unet import MNI_BOX_MM, shape_in_mni_box
+
+    drawn = np.zeros((182, 218, 182), np.uint8)
+    drawn[60:75, 100:120, 90:100] = 1  # stored LAS: x from 90 mm down, so 16 to 30 mm to the right
+    vox_to_ras = np.diag([-1.0, 1, 1, 1])
+    vox_to_ras[:3, 3] = 90, -126, -72
+    nib.save(nib.Nifti1Image(drawn, vox_to_ras), tmp_path / "shape.nii.gz")
+    shape = shape_in_mni_box(tmp_path / "shape.nii.gz")
+    places = np.argwhere(shape) + np.array(MNI_BOX_MM[0])
+    assert tuple(places.min(axis=0)) == (16, -26, 18)
+    assert tuple(places.max(axis=0)) == (30, -7, 27)
+
+    import torch
+
+    anatomy = torch.full((82, 93, 84), brain.WHITE, dtype=torch.uint8)
+    anatomy[40:42, 45:47, 40:42] = brain.VENTRICLE
+    fields = brain.Fields(torch.Generator().manual_seed(0))
+    canvas = lesions._Canvas(anatomy, torch.ones(anatomy.shape), 1.2, np.random.default_rng(0), fields)
+    lesions._patients_shape(canvas, [shape])
+    found = np.argwhere(canvas.share.numpy() > 0.5) / (np.array(anatomy.shape) - 1)
+    expected = np.argwhere(shape).mean(axis=0) / (np.array(shape.shape) - 1)
+    expected_mirrored = expected * [-1, 1, 1] + [1, 0, 0]
+    apart = [np.abs(found.mean(axis=0) - side).max() for side in (expected, expected_mirrored)]
+    assert min(apart) < 0.08
+    assert (canvas.image[canvas.share > 0.5] > 1).all()

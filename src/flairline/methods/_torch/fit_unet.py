@@ -85,8 +85,8 @@ def fit_folder(
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
     budget = Budget(size.steps, max_minutes, validate_every=min(300, max(1, size.steps // 5)))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
+    before = None if start is None else load_config(start, "synthetic_unet")
     if start is not None:
-        load_config(start, "synthetic_unet")
         objective.network.load_state_dict(load_weights(start))
     done = _steps_done(work) if resume else 0
     crops = Crops(stems, (size.steps - done) * size.batch, seed + done)
@@ -103,7 +103,7 @@ def fit_folder(
 
     sources = {path.name: sha256(path) for path in (*label_maps, *shapes)}
     write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
-    write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed)
+    write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed, before)
 
 
 def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:

@@ -26,8 +26,12 @@ def write_model(
     sources: Mapping[str, str],
     uses_patients_shapes: bool,
     seed: int,
+    start: Mapping[str, Any] | None = None,
 ) -> None:
-    """Calibrate on the held-out synthetic scans and write weights, configuration and card."""
+    """Calibrate on the held-out synthetic scans and write weights, configuration and card.
+
+    `start` is the configuration of the model that the training started from, None if it started from nothing.
+    """
     network = build(size.features)
     network.load_state_dict(state)
     network.eval()
@@ -38,6 +42,7 @@ def write_model(
         "lesion_shapes": "uses lesion shapes of other patients" if uses_patients_shapes else "random",
         "training": {"seconds": curve.seconds, "steps": curve.steps, "validation": curve.values, "best": curve.best},
         "sources": dict(sources),
+        "started_from": None if start is None else {key: start[key] for key in ("size", "seed", "training")},
         "calibration": calibration,
     }
     save_model(folder, "synthetic_unet", state, config, card(config))
@@ -60,6 +65,13 @@ def card(config: Mapping[str, Any]) -> str:
         f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |"
         for row in calibration["lesion_reliability"]
     )
+    start = config.get("started_from")
+    before = (
+        f"It started from a model trained on {start['size']['scans']} such scans (seed {start['seed']},"
+        f" {start['training']['seconds'] / 60:.1f} minutes, validation {start['training']['best']:.4f}).\n"
+        if start
+        else ""
+    )
     return f"""# synthetic_unet
 
 A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its
@@ -74,7 +86,7 @@ distributed under Apache-2.0; the terms of the people whose anatomy they show ar
 held out for validation and calibration.
 
 **Training.** {training["seconds"] / 60:.1f} minutes, seed {config["seed"]}, batches of {size["batch"]} crops of 96 mm.
-Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
+{before}Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
 
 | step | validation |
 |---|---|
@@ -89,7 +101,8 @@ How often a found lesion was one, on these scans:
 |---|---|---|
 {lesions}
 
-**Known to fail.** Dark lesions, lesions as bright as the cortex, very thick slices, cavities after surgery.
+**Weak on.** Dark lesions and cavities, tumour cores as bright as grey matter, lesions of a few voxels, averages of many
+scans. Cortical and infratentorial lesions, thick slices and scans after surgery were not measured apart.
 
 **Sources** (sha256).
 
