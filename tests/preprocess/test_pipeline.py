@@ -123,7 +123,7 @@ from flairline.preprocess import register, _cache
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.segment import Settings, segment_case
 from flairline.types import Case
-register.FIXED_MM = 4.0
+register.FIXED_MM, register.GREEDY_LEVELS = 4.0, "40x20"
 folder, atlas, step, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
 case = Case("s", "head", flair=folder / "in/flair.nii.gz", t1=folder / "in/t1.nii.gz", brain=folder / "in/brain.nii.gz")
 if step == "write":
