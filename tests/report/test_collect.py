@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from flairline.cli import app
 from flairline.errors import InputError
-from flairline.report import collect, verdicts
+from flairline.report import build, collect, verdicts
 from flairline.report.verdicts import Verdict
 
 runner = CliRunner()
@@ -156,3 +156,26 @@ def test_a_damaged_summary_is_named(tmp_path):
     (tmp_path / "sub-1" / "summary.json").write_text("{")
     with pytest.raises(InputError, match=r"sub-1.summary\.json"):
         collect.write_cohort(tmp_path)
+
+
+def test_the_benchmarks_own_tables_stand_on_the_page(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "ablation/native").mkdir(parents=True)
+    table = "**Table 2.** Fragment: 4 of 30 scans.\n\n| method | ours |\n| --- | --- |\n| a \\| <b> | .70 |\n\n- histeq: differs\n"
+    (tmp_path / "tables/2.md").write_text(table)
+    (tmp_path / "ablation/native/dice.md").write_text("What your Dice is made of\n\n| field |\n| --- |\n| slices |\n")
+    (tmp_path / "rows.csv").write_text("dataset,method,protocol,subject,metric,value,n,low,high\n")
+    (tmp_path / "report.json").write_text('{"scans": [], "curves": [], "failures": {"x": "broken"}}')
+
+    page = collect.cohort_of(tmp_path)
+    own, ablation = page.documents
+    assert (own.title, own.columns, own.lines) == (
+        "Table 2. Fragment: 4 of 30 scans.",
+        ["method", "ours"],
+        [["a | <b>", ".70"]],
+    )
+    assert own.notes == ["histeq: differs"]
+    assert (ablation.kind, ablation.lines) == ("ablation", [["slices"]])
+    html = build.cohort_page(page)
+    assert "a | &lt;b&gt;" in html
+    assert "<td>slices</td>" in html

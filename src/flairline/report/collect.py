@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from flairline.io.files import write_bytes, write_json
 from flairline.protocols import Protocol
 from flairline.report import build, verdicts
 from flairline.report.figures import FALSE, FOUND, MISSED, thumbnail
-from flairline.report.pages import CohortPage, CohortScan, Curve
+from flairline.report.pages import CohortPage, CohortScan, Curve, Document
 from flairline.types import Mask, Space, Volume
 
 DETAILS = "report.json"
@@ -65,7 +66,26 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
         published=_published(),
         manifest=_manifest(out),
         left_out=details.get("left_out", []),
+        documents=_documents(out),
     )
+
+
+def _documents(out: Path) -> list[Document]:
+    """The tables that a benchmark wrote into OUT/tables and OUT/ablation, from their Markdown."""
+    found = []
+    for kind, pattern in (("tables", "tables/*.md"), ("ablation", "ablation/*/*.md")):
+        for path in sorted(out.glob(pattern)):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            cells = [_cells(line) for line in lines if line.startswith("|")]
+            notes = [line.removeprefix("- ") for line in lines[1:] if line and not line.startswith("|")]
+            if len(cells) > 1:
+                found.append(Document(kind, lines[0].replace("**", ""), cells[0], cells[2:], notes))
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    """Cells of a line of a Markdown table; a bar within a cell is written with a backslash."""
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def keep_failures(out: Path, failures: Mapping[str, str]) -> None:

@@ -126,6 +126,17 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A table that a benchmark wrote: where it stands ("tables" or "ablation"), caption, cells as text, notes."""
+
+    kind: str
+    title: str
+    columns: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class CohortPage:
     """Everything a cohort's page shows.
 
@@ -142,6 +153,7 @@ class CohortPage:
     published: Sequence[Mapping[str, Any]] = ()
     manifest: Mapping[str, Any] = field(default_factory=dict)
     left_out: Sequence[str] = ()
+    documents: Sequence[Document] = ()
 
 
 @dataclass(frozen=True)

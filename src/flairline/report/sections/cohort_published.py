@@ -40,6 +40,8 @@ def render(page: Page) -> Section | None:
     """Tables whose protocol was run; None where none was."""
     if not isinstance(page, CohortPage) or not page.published:
         return None
+    if any(document.kind == "tables" for document in page.documents):
+        return None  # the benchmark's own tables say more
     protocols = {row["protocol"] for row in page.rows}
     shown = [table for table, protocol in PROTOCOLS.items() if protocol in protocols]
     if not shown:
