@@ -161,8 +161,9 @@ def test_a_damaged_summary_is_named(tmp_path):
 def test_the_benchmarks_own_tables_stand_on_the_page(tmp_path):
     (tmp_path / "tables").mkdir()
     (tmp_path / "ablation/native").mkdir(parents=True)
-    table = "**Table 2.** Fragment: 4 of 30 scans.\n\n| method | ours |\n| --- | --- |\n| a \\| <b> | .70 |\n\n- histeq: differs\n"
-    (tmp_path / "tables/2.md").write_text(table)
+    table = "| method | ours |\n| --- | --- |\n| a \\| <b> | .70 |"
+    text = f"**Table 2.** Fragment: 4 of 30 scans.\n\n{table}\n\n- histeq: differs\n"
+    (tmp_path / "tables/2.md").write_text(text)
     (tmp_path / "ablation/native/dice.md").write_text("What your Dice is made of\n\n| field |\n| --- |\n| slices |\n")
     (tmp_path / "rows.csv").write_text("dataset,method,protocol,subject,metric,value,n,low,high\n")
     (tmp_path / "report.json").write_text('{"scans": [], "curves": [], "failures": {"x": "broken"}}')

@@ -142,7 +142,8 @@ class CohortPage:
 
     `rows` are those of rows.csv (dataset, method, protocol, subject, metric, value, n, low, high), empty where there
     was no truth; `sizes` says of each scan with a truth: dataset, method, truth_ml, dice, href. `published` are the
-    paper's values (table, method, dataset, metric, value), `left_out` the scans that a verdict left out.
+    paper's values (table, method, dataset, metric, value), `left_out` the scans that a verdict left out, `documents`
+    the tables that the benchmark wrote: the paper's, and the ablation.
     """
 
     title: str
