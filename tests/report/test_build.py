@@ -11,7 +11,7 @@ import pytest
 
 from flairline import registry
 from flairline.report import build, templates
-from flairline.report.pages import CohortPage, CohortScan, Curve, LabelMap, ScanPage
+from flairline.report.pages import CohortPage, CohortScan, Curve, Document, LabelMap, ScanPage
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -53,7 +53,8 @@ def full_cohort() -> CohortPage:
     curve = Curve(EVIL, EVIL, [0.1, 0.2, 0.3], [0.2, 0.5, 1.0], [1.0, 0.5, 0.1], [0.3, 0.5, 0.2], usable=0.25)
     sizes = [{"dataset": EVIL, "method": EVIL, "truth_ml": 3.0, "dice": 0.5, "href": None}]
     published = [{"table": "2", "method": EVIL, "dataset": "MSLUB", "metric": "auprc", "value": "0.2", "note": ""}]
-    return CohortPage(EVIL, scans, rows, [curve], sizes, published, {"versions": {EVIL: EVIL}}, [EVIL])
+    documents = [Document("ablation", EVIL, [EVIL], [[EVIL]], [EVIL])]
+    return CohortPage(EVIL, scans, rows, [curve], sizes, published, {"versions": {EVIL: EVIL}}, [EVIL], documents)
 
 
 def test_page_says_what_was_found_and_that_it_is_for_research(make_page):
