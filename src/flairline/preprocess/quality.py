@@ -75,7 +75,7 @@ LIMITS: Mapping[str, Limit] = {
 }
 """What is unremarkable. How each limit was found stands in docs/preprocess.md."""
 
-MIN_T1_FLAIR_OVERLAP = 0.85
+MIN_T1_FLAIR_OVERLAP = 0.70
 """Below this one of them shows no brain, or not this one. Two different heads reach 0.89 (docs/preprocess.md)."""
 
 MIN_ATLAS_OVERLAP, MAX_ATLAS_STRETCH = 0.88, 1.5
