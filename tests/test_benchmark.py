@@ -12,7 +12,7 @@ from flairline.datasets.cases import Dataset
 from flairline.metrics._counts import N_REPLICATES, poisson_weights
 from flairline.postprocess.components import remove_small_components
 
-COLUMNS = ["dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high"]
+COLUMNS = ["dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high", "seen"]
 COHORT_METRICS = {
     "auprc",
     "auroc",

@@ -20,7 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from flairline import engine, registry
 from flairline.errors import GridError, InputError
 from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, write_text
 from flairline.io.nifti import read_mask, read_space, read_volume
+from flairline.methods._training_data import voxels_sha256
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
 from flairline.preprocess.labels import LabelRule
@@ -38,10 +39,10 @@ from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.protocols import Protocol, on_sri24_grid
 from flairline.provenance import versions
-from flairline.recipes import Recipe, ready_scorer
+from flairline.recipes import Recipe, model_sha256, ready_scorer
 from flairline.types import BoolArray, Case, Mask, Scan, Volume
 
-COLUMNS = ("dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high")
+COLUMNS = ("dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high", "seen")
 COHORT = "cohort"
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +51,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of rows.csv. `n` is the number of scans that a value describes, `low` and `high` its 95 % interval."""
+    """One line of rows.csv. `n` is the number of scans that a value describes, `low` and `high` its 95 % interval.
+
+    `seen` is "yes" where the method's model was trained on a patient that the value describes, else empty.
+    """
 
     dataset: str
     method: str
@@ -61,6 +65,7 @@ class Row:
     n: int
     low: float = float("nan")
     high: float = float("nan")
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,15 @@ class Result:
 class RecipeMaps:
     """Maps that a recipe makes: score, and the mask at the recipe's own label-free threshold if it has one.
 
-    `atlas` (a name or file) is where scans go that a protocol wants there; what that makes is kept in `cache`.
+    `atlas` (a name or file) is where scans go that a protocol wants there; what that makes is kept in `cache`. `seen`
+    are the cases of patients that the recipe's model was trained on (`seen_cases`); their rows are marked.
     """
 
     recipe: Recipe
     atlas: str | None = None
     cache: Path | None = None
     preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
+    seen: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -122,6 +129,8 @@ class RecipeMaps:
         """Everything else that the map depends on."""
         configured = self.recipe.configured()
         what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        if self.recipe.model is not None:  # a model trained anew in the same folder is another one
+            what["weights"] = {"sha256": model_sha256(self.recipe.model)}
         return {**what, "atlas": self.atlas, "preprocess": dataclasses.asdict(self.preprocess)}
 
     def labelled(self, case: Case, protocol: Protocol) -> LabelledScan:
@@ -256,7 +265,7 @@ def run(
                 result.failures.append((_name(measured.item.case), measured.error or ""))
             values.append((measured.item.case, measured.result or {}))
         values.sort(key=lambda value: places[_name(value[0])])
-        result.rows += _rows(dataset, maps.name, protocol, counts, values, seed)
+        result.rows += _marked(_rows(dataset, maps.name, protocol, counts, values, seed), maps, cases)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -288,6 +297,40 @@ def count(
         result.counts[dataset, maps.name] = _count(scans, protocol, seed)
     result.seconds = time.perf_counter() - started
     return result
+
+
+def seen_cases(recipe: Recipe, cases: Sequence[Case]) -> list[str]:
+    """Names (data set/subject) of cases whose patient the recipe's model was trained or validated on.
+
+    A patient is known again by data set and subject, by the FLAIR's file, or by the voxels in it.
+
+    Raises
+    ------
+    ModelError
+        The model folder is broken.
+    """
+    known = {(source["dataset"], source["subject"]) for source in recipe.sources() if source["dataset"]}
+    hashes = {source[key] for source in recipe.sources() for key in ("sha256", "voxels_sha256")}
+    seen = []
+    for case in cases:
+        if not known and not hashes:
+            break
+        if (case.dataset, case.subject) in known or (case.flair is not None and _content(case.flair) & hashes):
+            seen.append(_name(case))
+    return seen
+
+
+@lru_cache(maxsize=4096)
+def _content(flair: Path) -> frozenset[str]:
+    return frozenset({sha256(flair), voxels_sha256(flair)})
+
+
+def _marked(rows: Iterator[Row], maps: RecipeMaps | FileMaps, cases: Sequence[Case]) -> Iterator[Row]:
+    """The rows; those that describe a patient whom the method's model has seen say so."""
+    seen = maps.seen if isinstance(maps, RecipeMaps) else frozenset()
+    marks = {(case.dataset, subject) for case in cases if _name(case) in seen for subject in (COHORT, _subject(case))}
+    for row in rows:
+        yield dataclasses.replace(row, seen="yes") if (row.dataset, row.subject) in marks else row
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

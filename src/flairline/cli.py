@@ -100,6 +100,7 @@ def segment(
         str, typer.Option("--brain", help="auto, deepbet, robex, hdbet, none (it is stripped), or a mask file.")
     ] = "auto",
     method: Annotated[str, typer.Option("--method", help="A method or recipe (flairline methods).")] = "default",
+    model: Annotated[Path | None, typer.Option("--model", help="The model folder that the method reads.")] = None,
     threshold: Annotated[
         str | None, typer.Option("--threshold", help="0.95: a score; q0.98: a quantile of the brain.")
     ] = None,
@@ -151,6 +152,7 @@ def segment(
             raise InputError(msg)
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
+    method = _with_model(method, model)
     settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
     outcomes: list[Any] = []
     with _progress() as progress, TemporaryDirectory() as scratch:
@@ -184,7 +186,10 @@ def benchmark(
     dataset: Annotated[
         list[str] | None, typer.Option("--dataset", metavar="NAME=DIR", help="A data set on disk; repeatable.")
     ] = None,
-    method: Annotated[list[str] | None, typer.Option("--method", help="Methods or recipes; repeatable.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="Methods or recipes, METHOD=MODEL for a trained one; repeatable."),
+    ] = None,
     protocol: Annotated[
         list[str] | None,
         typer.Option(
@@ -208,6 +213,9 @@ def benchmark(
     ] = None,
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")
+    ] = False,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Judge a model on patients it was trained on, too; rows are marked.")
     ] = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
@@ -234,8 +242,11 @@ def benchmark(
     if controls if controls is not None else bool(dataset):
         names += [name for name in CONTROLS if name not in names]
     prepare = preprocess_settings(brain, "t1", registration, atlas or "mni", bias)
-    maps = [judging.RecipeMaps(recipes.load(name), atlas, work or out / "preprocess", prepare) for name in names]
     found, incomplete = _cases_of(dataset) if dataset else (_table(cases), {})  # type: ignore[arg-type]
+    maps = []
+    for recipe in map(recipes.load, names):
+        seen = _unseen(recipe, found, allow_seen)
+        maps.append(judging.RecipeMaps(recipe, atlas, work or out / "preprocess", prepare, seen))
     protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
     _judge(found, maps, protocols, out, jobs, seed, verdicts, open_page, as_json, keep_maps, incomplete, ablate)
 
@@ -401,22 +412,34 @@ def datasets_fetch(
 def fit(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A method that can be trained.")],
     scans: Annotated[
-        list[Path], typer.Argument(metavar="SCANS...", help="What it learns from; label maps for synthetic_unet.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="SCANS...", help="What it learns from: healthy FLAIRs; label maps for synthetic_unet."),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The model folder to write.")] = Path("flairline-model"),
+    cases: CasesOption = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", metavar="NAME=DIR", help="A data set on disk; repeatable.")
+    ] = None,
+    lesion_free_slices: Annotated[
+        bool, typer.Option("--lesion-free-slices", help="Learn from patients' slices without lesions by the truths.")
+    ] = False,
+    brain: Annotated[str, typer.Option("--brain", help="Of raw scans: auto, deepbet, robex, hdbet or none.")] = "auto",
     max_minutes: Annotated[float, typer.Option("--max-minutes", min=0.01, help="Stop training after this.")] = 60.0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    preset: Annotated[str, typer.Option("--preset", help="Size of the network and of its training.")] = "small",
+    preset: Annotated[
+        str, typer.Option("--preset", help="Size of the network and of its training: small, paper (slice-wise), ...")
+    ] = "small",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
-    start: Annotated[Path | None, typer.Option("--start", help="Model folder to start from.")] = None,
+    start: Annotated[Path | None, typer.Option("--start", help="Model folder to start from (synthetic_unet).")] = None,
     shapes: Annotated[
-        list[Path] | None, typer.Option("--shape", help="Lesion mask of another patient to synthesise from; repeat.")
+        list[Path] | None,
+        typer.Option("--shape", help="Lesion mask of another patient to synthesise from (synthetic_unet); repeat."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
 ) -> None:
-    """Train a method and write a model folder.
+    """Train a method on healthy scans and write a model folder. No lesion label is ever learned from.
 
-    Example: [bold]flairline fit synthetic_unet labels/*.nii.gz -o MODEL --max-minutes 60[/bold]
+    Example: [bold]flairline fit vae healthy/*.nii.gz -o MODEL --max-minutes 60[/bold]
     """
     import dataclasses
 
@@ -426,20 +449,26 @@ def fit(
     if not hasattr(chosen, "train"):
         msg = f"The method {method} needs no training. Use it at once: flairline segment --method {method}."
         raise InputError(msg)
+    if [bool(scans), cases is not None, bool(dataset)].count(True) != 1:
+        msg = "Wanted scans, --cases TABLE or --dataset NAME=DIR, one of the three. See flairline fit --help."
+        raise InputError(msg)
     if device != "auto":
         chosen = dataclasses.replace(chosen, device=device)
-    chosen.train(
-        scans,
-        out,
-        preset=preset,
-        shapes=shapes or (),
-        max_minutes=max_minutes,
-        resume=resume,
-        seed=seed,
-        start=start,
-        progress=sys.stderr.isatty(),
-    )
-    typer.echo(f"Model: {out}. Use it with --method {method}={out}.")
+    options: dict[str, Any] = {"preset": preset, "max_minutes": max_minutes, "resume": resume, "seed": seed}
+    options["progress"] = sys.stderr.isatty()
+    if chosen.learns_from == "label maps":
+        if not scans or lesion_free_slices:
+            msg = f"{method} learns from label maps. Name their files: flairline fit {method} LABELS... -o MODEL."
+            raise InputError(msg)
+        chosen.train(scans, out, shapes=shapes or (), start=start, **options)
+    else:
+        if shapes or start:
+            msg = f"--shape and --start are for synthetic_unet, and {method} learns from scans. Leave them out."
+            raise InputError(msg)
+        with _progress() as progress:
+            data, licences = _training_data(scans, cases, dataset, lesion_free_slices, brain, out)
+            chosen.train(data, out, licences=licences, say=progress, **options)
+    typer.echo(f"Model: {out}. Use it with --method {method} --model {out}.")
 
 
 @app.command()
@@ -503,6 +532,62 @@ def _cases_of(datasets: list[str]) -> tuple[list[Any], dict[str, str]]:
         cases += dataset.cases()
         left_out.update(dataset.left_out())
     return cases, left_out
+
+
+def _training_data(
+    scans: list[Path] | None,
+    table: Path | None,
+    datasets: list[str] | None,
+    lesion_free_slices: bool,
+    brain: str,
+    out: Path,
+) -> tuple[Any, list[str]]:
+    """Healthy scans to train on, and what is known of their licences."""
+    from dataclasses import replace
+
+    from flairline import registry
+    from flairline import segment as segmenting
+    from flairline.methods._training_data import TrainingData
+    from flairline.preprocess.pipeline import preprocess_settings
+
+    if scans:
+        found = segmenting.cases_from_files(scans)
+        named = zip(found, segmenting.folder_names(found), strict=True)
+        found = [replace(case, subject=name) for case, name in named]
+    elif table is not None:
+        found = _table(table)
+    else:
+        found, _ = _cases_of(datasets or [])
+    prepare = preprocess_settings(brain, "t1", "greedy", "mni", bias=False)
+    known = [name for name in sorted({case.dataset for case in found}) if name in registry.names("datasets")]
+    licences = [f"{name}: {getattr(registry.load('datasets', name), 'licence', 'not stated')}" for name in known]
+    return TrainingData(found, lesion_free_slices, prepare, out / "training" / "brains"), licences
+
+
+def _with_model(method: str, model: Path | None) -> str:
+    """METHOD, or METHOD=MODEL."""
+    if model is None:
+        return method
+    if "=" in method:
+        msg = f"The method {method!r} names a model already. Leave out --model {model}."
+        raise InputError(msg)
+    return f"{method}={model}"
+
+
+def _unseen(recipe: Any, cases: list[Any], allowed: bool) -> frozenset[str]:
+    """Cases of patients that the recipe's model was trained on; that must be allowed."""
+    from flairline.benchmark import seen_cases
+
+    seen = seen_cases(recipe, cases)
+    if seen and not allowed:
+        shown = ", ".join(seen[:4]) + (" ..." if len(seen) > 4 else "")
+        msg = (
+            f"The model {recipe.model} has seen the patients of {len(seen)} of {len(cases)} scans ({shown}), and no"
+            " model is judged on what it was trained on. Leave them out, give another model, or add --allow-seen,"
+            " which marks the rows."
+        )
+        raise InputError(msg)
+    return frozenset(seen)
 
 
 def _through(progress: Progress, what: str, jobs: int) -> Any:
@@ -615,12 +700,23 @@ def _print_rows(rows: list[Row]) -> None:
         return
     for protocol in dict.fromkeys(row.protocol for row in cohort):
         lines = [
-            [row.dataset, row.method, row.metric, f"{row.value:.4f}", f"{row.low:.4f} to {row.high:.4f}", str(row.n)]
+            [
+                row.dataset,
+                _method_of(row),
+                row.metric,
+                f"{row.value:.4f}",
+                f"{row.low:.4f} to {row.high:.4f}",
+                str(row.n),
+            ]
             for row in cohort
             if row.protocol == protocol
         ]
         title = f"Cohorts by the protocol {protocol} (oracle: chosen on the labels it is judged by)"
         _print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
+
+
+def _method_of(row: Row) -> str:
+    return f"{row.method} (has seen these patients)" if row.seen else row.method
 
 
 def _print_segmented(outcomes: list[Any], as_json: bool) -> None:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.io.files import sha256
+from flairline.methods._torch.folder import WEIGHTS, load_any_config
 from flairline.postprocess.box import from_box, to_box
-from flairline.postprocess.calibrated import Calibrated, ModelThreshold
+from flairline.postprocess.calibrated import Calibrated, ModelThreshold, healthy_quantile
 from flairline.postprocess.components import ComponentRule
 from flairline.postprocess.confidence import lesion_probabilities
 from flairline.postprocess.prior import NormalPlaces
@@ -72,6 +74,13 @@ class Recipe:
             raise InputError(msg)
         score = method.fit(()) if self.model is None else method.load(self.model)
         return partial(_stepped, score, self.steps) if self.steps else score
+
+    def sources(self) -> list[dict[str, str]]:
+        """Scans that the recipe's model was trained or validated on; none where there is no model of scans."""
+        if self.model is None:
+            return []
+        training = load_any_config(self.model).get("training", {})
+        return [*training.get("scans", ()), *training.get("validation_scans", ())]
 
     def rating(self, score: Volume) -> Rating | None:
         """What tells each numbered component's probability to be a lesion; None if the method's model says nothing."""
@@ -191,9 +200,16 @@ def load(name: str) -> Recipe:
     return _of_method(name, Path(model) if model else None)
 
 
+def model_sha256(model: Path) -> str:
+    """Hash of a model folder's weights. Raises `InputError` if there are none."""
+    return sha256(model / WEIGHTS)
+
+
 def _of_method(name: str, model: Path | None = None) -> Recipe:
     shown = name if model is None else f"{name}={model}"
     if name == "synthetic_unet":
         folder = model or registry.load("methods", name).shipped
         return Recipe(shown, name, ComponentRule(MIN_UNET_VOXELS), ModelThreshold(folder, name), model=model)
+    if model is not None and (family := getattr(registry.load("methods", name), "family", None)) is not None:
+        return Recipe(shown, name, threshold=healthy_quantile(model, family, name), model=model)
     return Recipe(shown, name, model=model)

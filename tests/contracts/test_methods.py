@@ -1,6 +1,9 @@
 """What every method that is found must keep to, whoever wrote it."""
 
 import dataclasses
+import json
+import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,10 +13,20 @@ import pytest
 from scipy import ndimage
 
 from flairline import recipes, registry
-from flairline.errors import MissingExtraError
+from flairline.datasets.phantom import Dataset as Phantoms
+from flairline.errors import InputError, MissingExtraError, ModelError
+from flairline.methods._training_data import TrainingData
 from flairline.types import Mask, MethodInfo, Scan, Space, Volume
 
 METHODS = registry.names("methods")
+
+
+def learns(name: str) -> bool:
+    """Whether a method learns from scans; its model is trained here first."""
+    try:
+        return getattr(registry.load("methods", name), "learns_from", "") == "scans"
+    except MissingExtraError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +59,41 @@ def method(request):
     return method
 
 
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory) -> TrainingData:
+    """Three phantoms without lesions, 4 mm."""
+    return TrainingData(Phantoms(tmp_path_factory.mktemp("healthy"), spacing_mm=4.0).healthy(3))
+
+
+@pytest.fixture(scope="module")
+def models(healthy, tmp_path_factory):
+    """The folder of a method's model, trained for seconds at 32 x 32 pixels; made once for each family."""
+    folders = {}
+
+    def folder_of(method):
+        if method.family not in folders:
+            pytest.importorskip("torch")
+            folders[method.family] = tmp_path_factory.mktemp(method.family) / "model"
+            method.train(healthy, folders[method.family], preset="test", max_minutes=1)
+        return folders[method.family]
+
+    return folder_of
+
+
+@pytest.fixture
+def scorer(method, models):
+    """Makes the method's scorer: of its model if it has to learn, else at once."""
+    if getattr(method, "learns_from", "") == "scans":
+        return lambda configured=method: configured.load(models(method))
+    return lambda configured=method: configured.fit(())
+
+
+@pytest.fixture(params=[name for name in METHODS if learns(name)])
+def learned(request):
+    """A method that learns from scans."""
+    return registry.load("methods", request.param)()
+
+
 def test_its_configuration_is_a_frozen_dataclass_with_defaults(method):
     assert dataclasses.is_dataclass(method)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -58,9 +106,9 @@ def test_it_says_paper_training_and_cost(method):
     assert method.info.paper and method.info.training and method.info.cost
 
 
-def test_its_score_keeps_the_contract(method, brain_scan):
+def test_its_score_keeps_the_contract(scorer, brain_scan):
     flair, brain = brain_scan.flair.array.copy(), brain_scan.brain.array.copy()
-    score = method.fit(())(brain_scan)
+    score = scorer()(brain_scan)
     assert isinstance(score, Volume) and score.space.same_grid(brain_scan.space)
     assert score.array.dtype == np.float32 and np.isfinite(score.array).all()
     assert (score.array[~brain] == 0).all() and score.array[brain].std() > 0
@@ -68,24 +116,114 @@ def test_its_score_keeps_the_contract(method, brain_scan):
     np.testing.assert_array_equal(brain_scan.brain.array, brain)
 
 
-def test_it_is_deterministic(method, brain_scan):
-    one, two = (type(method)().fit(())(brain_scan).array for _ in range(2))
+def test_it_is_deterministic(method, scorer, brain_scan):
+    one, two = (scorer(type(method)())(brain_scan).array for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
-def test_it_needs_no_t1(method, brain_scan):
-    score = method.fit(())(replace(brain_scan, t1=None))
+def test_it_needs_no_t1(scorer, brain_scan):
+    score = scorer()(replace(brain_scan, t1=None))
     assert np.isfinite(score.array).all() and score.array.any()
 
 
-def test_what_lies_outside_the_brain_does_not_matter(method, brain_scan):
+def test_what_lies_outside_the_brain_does_not_matter(scorer, brain_scan):
     """All that is outside may be noise, zero or anything: a skull, say."""
     cleared = np.where(brain_scan.brain.array, brain_scan.flair.array, np.float32(0))
     t1 = np.where(brain_scan.brain.array, brain_scan.t1.array, np.float32(0))
     space = brain_scan.space
     other = replace(brain_scan, flair=Volume(cleared, space), t1=Volume(t1, space))
-    one, two = (method.fit(())(scan).array for scan in (brain_scan, other))
+    one, two = (scorer()(scan).array for scan in (brain_scan, other))
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_a_method_that_has_to_learn_says_so(learned):
+    with pytest.raises(InputError, match=f"{learned.name} must learn.*flairline fit {learned.family}"):
+        learned.fit(())
+
+
+def test_a_copied_model_gives_the_same_scores(learned, models, brain_scan, tmp_path):
+    """What was saved is all that a score depends on."""
+    copied = shutil.copytree(models(learned), tmp_path / "copy", ignore=shutil.ignore_patterns("training"))
+    one, two = (learned.load(folder)(brain_scan).array for folder in (models(learned), copied))
+    np.testing.assert_array_equal(one, two)
+    assert sorted(path.name for path in copied.iterdir()) == ["config.json", "model_card.md", "weights.safetensors"]
+
+
+def test_its_batch_does_not_change_the_score(learned, models, brain_scan):
+    if not hasattr(learned, "batch"):
+        pytest.skip("it has no batches")
+    folder = models(learned)
+    one, sixteen = (replace(learned, batch=batch).load(folder)(brain_scan).array for batch in (1, 16))
+    np.testing.assert_allclose(one, sixteen, rtol=1e-3, atol=2e-5)
+
+
+def test_several_scans_at_once_score_as_one_by_one(learned, models, brain_scan):
+    scorer = learned.load(models(learned))
+    if not hasattr(scorer, "score_many"):
+        pytest.skip("it takes one scan at a time")
+    turned = replace(brain_scan, flair=Volume(brain_scan.flair.array[::-1].copy(), brain_scan.space))
+    together = scorer.score_many([brain_scan, turned])
+    for scan, score in zip((brain_scan, turned), together, strict=True):
+        np.testing.assert_allclose(score.array, scorer(scan).array, rtol=1e-3, atol=2e-5)
+
+
+def test_a_little_training_improves_its_objective(learned, healthy, tmp_path):
+    """On 32 x 32 slices of phantoms; judged on slices that it did not train on."""
+    if not hasattr(learned, "objective"):
+        pytest.skip("it is not trained step by step")
+    import torch
+    from torch.utils.data import DataLoader
+
+    from flairline.methods._torch.networks import Architecture
+    from flairline.methods._torch.slice_cache import ValidationSlices, store_slices
+    from flairline.methods._torch.slices import SliceGrid
+    from flairline.methods._torch.training import Budget
+
+    torch.manual_seed(0)
+    architecture = Architecture(**learned.architectures["test"])
+    objective = learned.objective(learned.network(architecture), Budget(60), 3e-3)
+    stores = store_slices(healthy, SliceGrid(architecture.size), tmp_path)
+    training, held = (next(iter(DataLoader(ValidationSlices(part, 32), 32))) for part in (stores[:2], stores[2:]))
+    optimizer = torch.optim.Adam(objective.parameters(), 3e-3)
+
+    def judged() -> float:
+        objective.eval()
+        with torch.no_grad():
+            return float(objective.validate(held))
+
+    before = judged()
+    for _ in range(60):
+        objective.train()
+        optimizer.zero_grad()
+        objective.loss(training).backward()
+        optimizer.step()
+    assert judged() < 0.8 * before
+
+
+def test_its_card_says_what_it_was_made_of(learned, models, healthy):
+    text = (models(learned) / "model_card.md").read_text()
+    config = json.loads((models(learned) / "config.json").read_text())
+    seen = [*config["training"]["scans"], *config["training"]["validation_scans"]]
+    assert len(seen) == 3 and all(source["voxels_sha256"] in text for source in seen)
+    assert "not for diagnosis" in text and "Licence" in text and "seconds" in text
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut off", "foreign", "newer", "a pickle", "no network"])
+def test_a_harmed_model_gets_one_clear_line(learned, models, brain_scan, tmp_path, harm):
+    folder = shutil.copytree(models(learned), tmp_path / "model", ignore=shutil.ignore_patterns("training"))
+    config = json.loads((folder / "config.json").read_text())
+    if harm == "missing":
+        (folder / "config.json").unlink()
+    elif harm == "cut off":
+        (folder / "weights.safetensors").write_bytes((folder / "weights.safetensors").read_bytes()[:-100])
+    elif harm == "a pickle":
+        (folder / "weights.safetensors").write_bytes(pickle.dumps({"weights": 1}))
+    else:
+        changed = {"foreign": {"method": "other"}, "newer": {"format": 99}, "no network": {"grid": {"size": "wide"}}}
+        (folder / "config.json").write_text(json.dumps({**config, **changed[harm]}))
+    with pytest.raises(ModelError) as error:
+        learned.load(folder)(brain_scan)
+    assert str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
 def test_every_method_can_be_imported_and_listed_without_torch():
@@ -99,7 +237,9 @@ class WithoutDeep(PathFinder):  # as if the extra were not installed
         return None if hidden else PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutDeep
 from flairline import recipes, registry
-from flairline.errors import MissingExtraError
+from flairline.datasets.phantom import Dataset as Phantoms
+from flairline.errors import InputError, MissingExtraError, ModelError
+from flairline.methods._training_data import TrainingData
 for name in registry.names("methods"):
     try:
         registry.load("methods", name)

@@ -121,11 +121,11 @@ def test_training_writes_a_folder_that_scores(trained, patient):
 
 
 def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
-    from flairline.methods._torch.fit_unet import _steps_done
+    from flairline.methods._torch.training import steps_done
 
     folder, paths = trained
     before = (folder / "weights.safetensors").read_bytes()
-    assert _steps_done(folder / "training") == 4
+    assert steps_done(folder / "training") == 4
     synthetic_unet.Method(device="cpu").train(paths, folder, preset="test", max_minutes=2.0, workers=1, resume=True)
     assert (folder / "weights.safetensors").read_bytes() == before  # all its steps were done already
 

@@ -6,8 +6,12 @@ import hashlib
 import json
 import os
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flairline.errors import InputError, OutputError
 
@@ -69,6 +73,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all. NaN, which JSON does not have, becomes null."""
     write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: NDArray) -> None:
+    """Write a numpy array (.npy) whole or not at all."""
+    content = BytesIO()
+    np.save(content, array, allow_pickle=False)
+    write_bytes(path, content.getvalue())
 
 
 def sha256(path: Path) -> str:

@@ -38,6 +38,7 @@ class Method:
     device: str = "auto"
 
     shipped: ClassVar[Path] = SHIPPED
+    learns_from: ClassVar[str] = "label maps"
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="synthesis after Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789",
         training="none needed: weights made from synthetic scans are in the package",

@@ -17,14 +17,16 @@ ROUNDS = 20
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A value that was the best on synthetic scans, whose lesions are known because they were drawn."""
+    """A value from other scans than those it is used on: synthetic ones, whose lesions are known as they were drawn."""
 
     value: float
     scans: int
+    rule: str = "best mean Dice on synthetic scans"
+    what: str = "synthetic scans"
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The same value for every scan."""
-        return Threshold(self.value, "best mean Dice on synthetic scans", f"{self.scans} synthetic scans")
+        return Threshold(self.value, self.rule, f"{self.scans} {self.what}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,24 @@ class ModelThreshold:
         """The model's threshold. Raises `ModelError` if the folder is broken."""
         calibration = self.calibration()
         return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
+
+
+def healthy_quantile(folder: Path, family: str, method: str, share: str = "0.99") -> Calibrated | None:
+    """The score that 1 % of the held-out healthy brain exceeded, as the model folder says; None if it does not say.
+
+    Raises
+    ------
+    ModelError
+        The folder is missing, broken, foreign or newer.
+    """
+    from flairline.methods._torch.folder import load_config
+
+    config = load_config(folder, family)
+    value = config.get("healthy_quantiles", {}).get(method, {}).get(share)
+    if value is None:
+        return None
+    scans = len(config["training"]["validation_scans"])
+    return Calibrated(float(value), scans, f"quantile {share} of healthy brain", "held-out healthy scans")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import lightning
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
@@ -18,7 +17,7 @@ from flairline.io.nifti import read_mask, read_volume
 from flairline.methods._torch.cache import Crops, fill_cache
 from flairline.methods._torch.folder import load_config, load_weights
 from flairline.methods._torch.synthesis import to_classes
-from flairline.methods._torch.training import LAST, Budget, has_bf16, train
+from flairline.methods._torch.training import Budget, has_bf16, steps_done, train
 from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
 from flairline.preprocess.resample import resample_mask
 from flairline.types import Space
@@ -88,7 +87,7 @@ def fit_folder(
     before = None if start is None else load_config(start, "synthetic_unet")
     if start is not None:
         objective.network.load_state_dict(load_weights(start))
-    done = _steps_done(work) if resume else 0
+    done = steps_done(work) if resume else 0
     crops = Crops(stems, (size.steps - done) * size.batch, seed + done)
     state, curve = train(
         objective,
@@ -113,10 +112,3 @@ def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:
     vox_to_ras[:3, 3] = low
     x, y, z = (int(side) + 1 for side in high - low)
     return resample_mask(read_mask(path), Space((x, y, z), vox_to_ras, "atlas")).array
-
-
-def _steps_done(work: Path) -> int:
-    last = work / "checkpoints" / LAST
-    if not last.exists():
-        return 0
-    return int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])

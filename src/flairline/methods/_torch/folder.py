@@ -53,6 +53,22 @@ def load_config(folder: Path, method: str) -> dict[str, Any]:
     ModelError
         The folder is missing, broken, of another method, or of a newer format.
     """
+    config = load_any_config(folder)
+    if config.get("method") != method:
+        found = config.get("method")
+        msg = f"{folder} holds a model of {found!r}, wanted {method!r}. Use --method {found}."
+        raise ModelError(msg)
+    return config
+
+
+def load_any_config(folder: Path) -> dict[str, Any]:
+    """Read a model folder's configuration, of whatever method it is.
+
+    Raises
+    ------
+    ModelError
+        The folder is missing, broken, or of a newer format.
+    """
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -65,10 +81,6 @@ def load_config(folder: Path, method: str) -> dict[str, Any]:
         raise ModelError(msg) from error
     if version > FORMAT:
         msg = f"{folder} has the model format {version}, this flairline reads up to {FORMAT}. Update flairline."
-        raise ModelError(msg)
-    if config.get("method") != method:
-        found = config.get("method")
-        msg = f"{folder} holds a model of {found!r}, wanted {method!r}. Use --method {found}."
         raise ModelError(msg)
     return config
 

@@ -32,6 +32,8 @@ class Budget:
     validate_every: int = 250
     patience: int = 1000
     """Validations without improvement before the training stops."""
+    schedule: str = "cosine"
+    """How the learning rate goes: "cosine" falls to zero at the end of the budget, "constant" stays."""
 
 
 @dataclass
@@ -177,6 +179,14 @@ def train(
         stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
         state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
     return state, curve
+
+
+def steps_done(folder: Path) -> int:
+    """Steps of the last checkpoint in a training's folder, 0 if there is none."""
+    last = folder / "checkpoints" / LAST
+    if not last.exists():
+        return 0
+    return int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
 
 
 def has_bf16() -> bool:

@@ -1,0 +1,174 @@
+"""`flairline fit` for methods that learn from slices: healthy scans in, model folder out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from flairline.errors import InputError
+from flairline.io.files import prepare_folder, write_json
+from flairline.methods._torch.folder import fill, save_model
+from flairline.methods._torch.learned import chosen_device
+from flairline.methods._torch.networks import Architecture
+from flairline.methods._torch.slice_cache import SliceStore, TrainingSlices, ValidationSlices, store_slices
+from flairline.methods._torch.slice_card import card
+from flairline.methods._torch.slices import SliceGrid
+from flairline.methods._torch.training import Budget, steps_done, train
+from flairline.methods._training_data import TrainingData
+
+if TYPE_CHECKING:
+    from flairline.methods._torch.learned import SliceMethod
+
+VALIDATION_BATCH = 32
+HEALTHY_QUANTILES = (0.9, 0.95, 0.99, 0.995, 0.999)
+"""Quantiles of the score in held-out healthy brain that a model folder states."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A preset's training. `epochs` or `steps`, whichever ends first; validations come once an epoch or more often."""
+
+    batch: int
+    learning_rate: float
+    schedule: str
+    epochs: int
+    steps: int
+    validate_every: int
+    patience: int
+    validation_slices: int = 256
+
+
+TRAININGS = {
+    "paper": Training(8, 1e-4, "constant", 1000, 10**9, 10**9, 5, 10**9),
+    "small": Training(16, 1e-3, "cosine", 10**9, 20_000, 100, 40),
+    "test": Training(4, 3e-3, "cosine", 10**9, 40, 20, 40, 16),
+}
+"""`paper`: Baur et al. 2021 (methods' constants, five epochs of patience; the best weights are kept, not the last).
+`small`: two cores and a few minutes."""
+
+
+def fit_slices(
+    method: SliceMethod,
+    healthy: TrainingData,
+    folder: Path,
+    preset: str = "small",
+    max_minutes: float = 60.0,
+    device: str = "auto",
+    resume: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    grid: SliceGrid | None = None,
+    licences: Sequence[str] = (),
+    say: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Train a slice-wise method and write its model folder; slices and checkpoints go into ``folder/training``.
+
+    Parameters
+    ----------
+    healthy
+        Scans to learn from; every fifth patient, one at least, validates.
+    preset
+        "paper" (the published sizes and constants), "small" or "test".
+    max_minutes
+        Budget of the training, without the cutting of the slices.
+    grid
+        How slices are cut; None: the preset's size.
+    licences
+        What is known of the terms of the training data, for the card.
+
+    Raises
+    ------
+    InputError
+        No such preset, too few patients, a scan with lesions, or scans that cannot be read.
+    """
+    if preset not in TRAININGS or preset not in method.architectures:
+        known = ", ".join(name for name in TRAININGS if name in method.architectures)
+        msg = f"No preset is called {preset!r}. Known: {known}."
+        raise InputError(msg)
+    training, architecture = TRAININGS[preset], Architecture(**method.architectures[preset])
+    if method.legacy_affine_norm:
+        architecture = replace(architecture, norm="affine")
+    grid = grid or SliceGrid(architecture.size)
+    work = prepare_folder(folder) / "training"
+    parts = [store_slices(part, grid, work / "slices", say) for part in healthy.split()]
+    lightning.seed_everything(seed, verbose=False)
+    budget = _budget(training, sum(store.count for store in parts[0]), max_minutes)
+    objective = method.objective(method.network(architecture), budget, training.learning_rate)
+    done = steps_done(work) if resume else 0
+    count = (budget.steps - done) * training.batch
+    validating = DataLoader(ValidationSlices(parts[1], training.validation_slices), batch_size=VALIDATION_BATCH)
+    state, curve = train(
+        objective,
+        DataLoader(
+            TrainingSlices(parts[0], count, seed, done * training.batch), batch_size=training.batch, drop_last=True
+        ),
+        validating,
+        work,
+        resume,
+        chosen_device(device),
+        progress,
+    )
+    fill(objective.network, state, folder)
+    config = {
+        "architecture": asdict(architecture),
+        "grid": asdict(grid),
+        "preset": preset,
+        "seed": seed,
+        "training": {
+            "scans": _sources(parts[0]),
+            "validation_scans": _sources(parts[1]),
+            "slices": sum(store.count for store in parts[0]),
+            "lesion_free_slices": healthy.lesion_free_slices,
+            "licences": list(licences),
+            "seconds": curve.seconds,
+            "steps": curve.steps[-1] if curve.steps else budget.steps,
+            "curve": {"steps": curve.steps, "values": curve.values},
+            "best": curve.best,
+        },
+        **_on_healthy(method, objective, validating),
+    }
+    write_json(work / "curve.json", config["training"]["curve"])
+    save_model(folder, method.family, state, config, card(method.family, method.info.paper, config))
+
+
+def _budget(training: Training, slices: int, max_minutes: float) -> Budget:
+    epoch = math.ceil(slices / training.batch)
+    steps = max(1, min(training.steps, training.epochs * epoch))
+    validate_every = max(1, min(training.validate_every, epoch if training.epochs < 10**9 else steps, steps))
+    return Budget(steps, max_minutes, validate_every, training.patience, training.schedule)
+
+
+def _sources(stores: Sequence[SliceStore]) -> list[dict[str, str]]:
+    return [asdict(store.source) for store in stores]
+
+
+def _on_healthy(method: SliceMethod, objective: Any, validating: DataLoader) -> dict[str, Any]:
+    """Reconstruction error and quantiles of the score on the held-out healthy slices."""
+    device = torch.device(chosen_device(method.device))
+    network = objective.network.to(device).eval()
+    errors, scores, pixels = 0.0, [], 0
+    for images, brains in validating:
+        images, brains = images.to(device), brains.to(device)
+        inside = int(brains.sum())
+        errors, pixels = errors + float(objective.l1((images, brains))) * inside, pixels + inside
+        score, _ = method.score_slices(network, images, brains)
+        scores.append(score[brains > 0].detach().float().cpu())
+    quantiles = torch.quantile(_thinned(torch.cat(scores)), torch.tensor(HEALTHY_QUANTILES))
+    return {
+        "l1_healthy": errors / pixels,
+        "healthy_quantiles": {
+            method.name: {f"{share:g}": float(value) for share, value in zip(HEALTHY_QUANTILES, quantiles, strict=True)}
+        },
+    }
+
+
+def _thinned(values: torch.Tensor, most: int = 1_000_000) -> torch.Tensor:
+    """At most `most` values, evenly spaced: torch's quantile takes no more than 16 million."""
+    return values[:: max(1, math.ceil(len(values) / most))]

@@ -1,0 +1,118 @@
+"""What a method learns from: scans one after the other, which slices of them, and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from flairline.errors import InputError
+from flairline.io.files import sha256
+from flairline.io.nifti import read_volume
+from flairline.preprocess.pipeline import PreprocessSettings
+from flairline.preprocess.to_atlas import labelled_scan
+from flairline.types import BoolArray, Case, Scan
+
+VALIDATION_SHARE = 0.2
+"""Share of the scans, one at least, that choose the best weights and never train them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scan that a model has seen: whose it is, the sha256 of its FLAIR's file, and that of the voxels in it."""
+
+    dataset: str
+    subject: str
+    sha256: str
+    voxels_sha256: str
+
+
+@dataclass(frozen=True)
+class HealthyScan:
+    """A scan to learn from. `usable` marks the axial slices (z,) that may be learned from."""
+
+    scan: Scan
+    usable: BoolArray
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Cases to learn from, read one at a time.
+
+    Attributes
+    ----------
+    lesion_free_slices
+        Cases with a truth give their slices without lesions; without this, a case whose truth has lesions is refused.
+        Lesion labels do nothing else: no method sees them.
+    preprocess
+        How scans with a skull are prepared.
+    work
+        Folder to keep their brains in; None keeps nothing.
+    """
+
+    cases: Sequence[Case]
+    lesion_free_slices: bool = False
+    preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
+    work: Path | None = None
+
+    def split(self) -> tuple[TrainingData, TrainingData]:
+        """Scans to train on and scans to validate on, no patient in both; by the patients' order in the table.
+
+        Raises
+        ------
+        InputError
+            There are fewer than two patients.
+        """
+        patients = list(dict.fromkeys((case.dataset, case.subject) for case in self.cases))
+        if len(patients) < 2:
+            msg = f"Wanted scans of at least 2 patients (one is kept for validation), got {len(patients)}. Give more."
+            raise InputError(msg)
+        held = set(patients[-max(1, round(VALIDATION_SHARE * len(patients))) :])
+        parts = [[case for case in self.cases if ((case.dataset, case.subject) in held) == last] for last in (0, 1)]
+        training, validation = (
+            TrainingData(part, self.lesion_free_slices, self.preprocess, self.work) for part in parts
+        )
+        return training, validation
+
+    def read(self, case: Case) -> HealthyScan:
+        """One scan and its slices that may be used.
+
+        Raises
+        ------
+        InputError
+            The scan cannot be read, or it has lesions and `lesion_free_slices` is off.
+        """
+        labelled = labelled_scan(case, None, merge_labels=True, settings=self.preprocess, cache=self.work)
+        diseased: BoolArray = np.zeros(labelled.scan.space.shape[2], np.bool_)
+        if labelled.labels is not None:
+            lesion = labelled.labels > 0
+            if labelled.ignored is not None:  # other pathology is no healthy tissue
+                lesion = lesion | labelled.ignored
+            diseased = np.asarray(lesion.any(axis=(0, 1)))
+        if diseased.any() and not self.lesion_free_slices:
+            msg = (
+                f"{case.flair} has lesions by its truth, and a method learns from healthy scans. Leave it out, or add"
+                " --lesion-free-slices to learn from its slices without lesions."
+            )
+            raise InputError(msg)
+        return HealthyScan(labelled.scan, ~diseased)
+
+    def __iter__(self) -> Iterator[HealthyScan]:
+        """The scans, one after the other."""
+        for case in self.cases:
+            yield self.read(case)
+
+
+def source_of(case: Case) -> Source:
+    """What tells that a scan was seen, whatever its file is called or how it is compressed."""
+    assert case.flair is not None
+    return Source(case.dataset, case.subject, sha256(Path(case.flair)), voxels_sha256(Path(case.flair)))
+
+
+def voxels_sha256(path: Path) -> str:
+    """Hash of an image's shape and voxels in RAS+: the same for a copy that was compressed or turned anew."""
+    array = np.ascontiguousarray(read_volume(path).array, dtype=np.float32)
+    return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()

@@ -1,0 +1,72 @@
+"""Scale-space autoencoder: one autoencoder for each band of a Laplacian pyramid.
+
+Baur et al., Scale-space autoencoders for unsupervised anomaly segmentation in brain MRI. MICCAI 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from flairline.methods._torch.learned import SliceMethod
+from flairline.types import MethodInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+    from flairline.methods._torch.networks import Architecture
+    from flairline.methods._torch.training import Budget, Objective
+
+
+@dataclass(frozen=True)
+class Method(SliceMethod):
+    """The residual at the finest scale, with spatial bottlenecks.
+
+    Published [Dice] / AUPRC: MSLUB .301 / .222 (spatial). What is larger than the coarsest band passes into the
+    reconstruction as it is, so large smooth lesions are missed by construction.
+
+    Attributes
+    ----------
+    aggregate
+        "finest": the residual of the whole image. "mean" and "max" over the scales' residuals, brought to full size.
+    """
+
+    aggregate: Literal["finest", "mean", "max"] = "finest"
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        paper="Baur et al. 2020, https://doi.org/10.1007/978-3-030-59719-1_54",
+        training="on slices of healthy scans: flairline fit ssae",
+        cost="a second a scan on two cores",
+        extra="deep",
+    )
+    family: ClassVar[str] = "ssae"
+    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {"bottleneck": "spatial", "size": 256},
+        "small": {"bottleneck": "spatial", "filters": 16, "max_filters": 64},
+        "test": {"bottleneck": "spatial", "size": 64, "filters": 4, "max_filters": 8},
+    }
+
+    def network(self, architecture: Architecture) -> Module:
+        """Three autoencoders and a fixed pyramid."""
+        from flairline.methods._torch.pyramid import PyramidAutoencoder
+
+        return PyramidAutoencoder(architecture)
+
+    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
+        """L1 of every scale, summed over pixels."""
+        from flairline.methods._torch.objectives import Reconstruct
+
+        return Reconstruct(network, budget, learning_rate)
+
+    def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
+        """What is brighter than its reconstruction, by `aggregate`."""
+        from flairline.methods._torch.pyramid import scale_scores
+        from flairline.methods._torch.scorers import residual_scores
+
+        return (
+            residual_scores(network, images, brains, self.batch, self.sign)
+            if self.aggregate == "finest"
+            else scale_scores(network, images, brains, self.batch, self.sign, self.aggregate)
+        )
