@@ -1,0 +1,189 @@
+"""Every method that learns from healthy scans, trained for a small budget and judged on patients it has not seen.
+
+Each family is trained (a) on phantoms without lesions, (b) on the lesion-free slices of each table of cases, and judged
+on the other tables (phantom models on all), beside the methods that need no training.
+
+    python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1.5
+
+Models that are in OUT/models already are not trained again. Ends with a Markdown table (OUT/table.md) and a line of
+JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flairline import recipes, registry
+from flairline.datasets.cases import Dataset as Table
+from flairline.datasets.phantom import Dataset as Phantoms
+from flairline.errors import MissingExtraError
+from flairline.preprocess.to_atlas import labelled_scan
+
+FLAIRLINE = str(Path(sys.executable).parent / "flairline")
+CONTROLS = ("histeq", "intensity", "highpass")
+METRICS = ("dice_oracle", "auprc", "auroc")
+PUBLISHED = {
+    "ae_dense": "AE (dense)",
+    "ae_spatial": "AE (spatial)",
+    "vae_restoration": "VAE (restoration)",
+    "ssae": "SSAE (spatial)",
+    "histeq": "Baseline",
+}
+PHANTOMS = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a family is trained on: its name in the table and what `flairline fit` is given."""
+
+    name: str
+    arguments: tuple[str, ...]
+    tables: tuple[Path, ...]
+    """Tables that its models are judged on."""
+
+
+def learning() -> dict[str, str]:
+    """Method -> family of all methods that learn from scans."""
+    found = {}
+    for name in registry.names("methods"):
+        try:
+            method = registry.load("methods", name)
+        except MissingExtraError:
+            continue
+        if getattr(method, "learns_from", "") == "scans":
+            found[name] = method.family
+    return found
+
+
+def sources(tables: Sequence[Path], out: Path) -> Iterator[Source]:
+    """Phantoms, and each table."""
+    healthy = Phantoms(out / "phantoms", spacing_mm=2.0, seed=7).healthy(PHANTOMS)
+    flairs = tuple(str(case.flair) for case in healthy)
+    yield Source("phantoms", flairs, tuple(tables))
+    for table in tables:
+        others = tuple(other for other in tables if other != table)
+        yield Source(f"lesion-free slices of {table.stem}", ("--cases", str(table), "--lesion-free-slices"), others)
+
+
+def train(family: str, source: Source, folder: Path, minutes: float, preset: str) -> None:
+    """`flairline fit`, if the model is not there yet."""
+    if (folder / "config.json").exists():
+        return
+    budget = ("--max-minutes", str(minutes), "--preset", preset)
+    command = [FLAIRLINE, "fit", family, *source.arguments, "-o", str(folder), *budget]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str], atlas: str | None) -> list[dict]:
+    """Rows of `flairline benchmark`."""
+    command = [FLAIRLINE, "benchmark", "--cases", str(table), "-o", str(out)]
+    for name in methods:
+        command += ["--method", name]
+    for name in protocol:
+        command += ["--protocol", name]
+    command += ["--atlas", atlas] if atlas else []
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with (out / "rows.csv").open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["subject"] == "cohort" and row["metric"] in METRICS]
+
+
+def seconds_a_volume(name: str, table: Path) -> float:
+    """Mean seconds of the scorer alone over the first two scans of a table, after one that warms up."""
+    scans = [labelled_scan(case, None, merge_labels=True).scan for case in Table(table).cases()[:2]]
+    scorer = recipes.load(name).scorer()
+    scorer(scans[0])
+    started = time.perf_counter()
+    for scan in scans:
+        scorer(scan)
+    return (time.perf_counter() - started) / len(scans)
+
+
+def published() -> dict[tuple[str, str, str], str]:
+    """Method, data set, metric -> value of the paper's table 2."""
+    path = Path(recipes.__file__).parent / "published" / "tables.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["table"] == "2"]
+    names = {shown: name for name, shown in PUBLISHED.items()}
+    return {
+        (names[row["method"]], row["dataset"].lower(), row["metric"]): row["value"]
+        for row in rows
+        if row["method"] in names
+    }
+
+
+def main() -> None:
+    """Train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, action="append", required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--protocol", action="append")
+    parser.add_argument("--atlas")
+    parser.add_argument("--method", action="append", help="these methods only")
+    given = parser.parse_args()
+    families = {name: family for name, family in learning().items() if not given.method or name in given.method}
+    lines, known = [], published()
+    for source in sources(given.table, given.out):
+        models = {family: given.out / "models" / source.name.replace(" ", "-") / family for family in families.values()}
+        for family, folder in models.items():
+            train(family, source, folder, given.minutes, given.preset)
+        for table in source.tables:
+            names = {f"{name}={models[family]}": name for name, family in families.items()}
+            folder = given.out / "rows" / f"{source.name.replace(' ', '-')}-on-{table.stem}"
+            rows = judge([*names, *CONTROLS], table, folder, given.protocol or ["sound"], given.atlas)
+            seconds = {name: seconds_a_volume(name, table) for name in names}
+            lines += table_lines(rows, names, models, families, seconds, source.name, known)
+    write(given.out, lines)
+
+
+def table_lines(
+    rows: list[dict],
+    names: dict[str, str],
+    models: dict[str, Path],
+    families: dict[str, str],
+    seconds: dict[str, float],
+    source: str,
+    known: dict[tuple[str, str, str], str],
+) -> list[dict]:
+    """One line for each protocol, data set and method."""
+    value = {(r["protocol"], r["dataset"], r["method"], r["metric"]): float(r["value"]) for r in rows}
+    lines = []
+    for protocol, dataset in dict.fromkeys((r["protocol"], r["dataset"]) for r in rows):
+        dice = {control: value[protocol, dataset, control, "dice_oracle"] for control in CONTROLS}
+        for shown, name in [*names.items(), *((control, control) for control in CONTROLS)]:
+            training = {} if name in CONTROLS else json.loads((models[families[name]] / "config.json").read_text())
+            line = {"protocol": protocol, "data set": dataset, "trained on": "-" if name in CONTROLS else source}
+            line |= {"method": name} | {m: value[protocol, dataset, shown, m] for m in METRICS}
+            line["training minutes"] = training["training"]["seconds"] / 60 if training else 0.0
+            line["seconds a volume"] = seconds.get(shown, float("nan"))
+            line["published"] = " / ".join(known.get((name, dataset, metric), "-") for metric in METRICS)
+            line["beats"] = ", ".join(c for c in CONTROLS if c != name and line["dice_oracle"] > dice[c]) or "none"
+            lines.append(line)
+    return lines
+
+
+def write(out: Path, lines: list[dict]) -> None:
+    """OUT/table.md, OUT/table.json, and one line of JSON."""
+    unique = list({(li["protocol"], li["data set"], li["trained on"], li["method"]): li for li in lines}.values())
+    columns = list(unique[0])
+    text = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for line in unique:
+        cells = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in line.values()]
+        text.append("| " + " | ".join(cells) + " |")
+    (out / "table.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    (out / "table.json").write_text(json.dumps(unique, indent=1), encoding="utf-8")
+    print("\n".join(text))
+    print(json.dumps({"lines": len(unique), "table": str(out / "table.md")}))
+
+
+if __name__ == "__main__":
+    main()
