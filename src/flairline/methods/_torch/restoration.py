@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from flairline.methods._torch.frozen import frozen, in_chunks
 from flairline.methods._torch.options import Restoration
-from flairline.methods._torch.scorers import difference, kl_slopes, through
+from flairline.methods._torch.scorers import check_reconstruction, difference, kl_slopes, through
 
 __all__ = ["Restoration", "restoration_scores", "total_variation_gradient"]
 
@@ -33,7 +33,13 @@ def restoration_scores(
         Slices (n, 1, S, S) in [0, 1], and 0/1 of the same shape.
     sign
         "positive": y - x* where that is above zero; "absolute": |y - x*|.
+
+    Raises
+    ------
+    InputError
+        Unknown reconstruction or sign.
     """
+    check_reconstruction(options.reconstruction)
     ready = frozen(network)
 
     def restored(y: Tensor, brain: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flairline.errors import InputError, ModelError
+from flairline.methods._torch.dropout import drawn_masks
 from flairline.methods._torch.options import Gradient
 
 __all__ = ["Gradient", "difference", "gradient_scores", "residual_scores"]
@@ -82,8 +83,6 @@ def _reconstructed(network: nn.Module, x: Tensor, batch: int) -> Tensor:
 
 def _drawn(network: nn.Module, x: Tensor, batch: int, n_mc: int, seed: int) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation over draws, by Welford's recurrence: no draw but the last one is kept."""
-    from flairline.methods._torch.dropout import drawn_masks
-
     generator = torch.Generator().manual_seed(seed)
     mean, squares = torch.zeros_like(x), torch.zeros_like(x)
     for number in range(1, n_mc + 1):
@@ -113,15 +112,20 @@ def gradient_scores(
     if options.kind not in KINDS:
         msg = f"Wanted a kind of gradient score out of {', '.join(KINDS)}, found {options.kind!r}. Give one of them."
         raise InputError(msg)
-    if options.reconstruction not in ("l1", "l2"):
-        msg = f"Wanted a reconstruction 'l1' or 'l2', found {options.reconstruction!r}. Give one of the two."
-        raise InputError(msg)
+    check_reconstruction(options.reconstruction)
     term = options.kind if options.kind in ("rec", "elbo") else "kl"
     found = [_term_gradient(network, chunk, term, options) for chunk in x.split(batch)]
     inside = brain > 0
     gradient = _signed(torch.cat([part[0] for part in found]), sign) * brain
     x_hat = torch.cat([part[1] for part in found])
     return KINDS[options.kind](gradient, _error(x, x_hat, brain, sign, options), inside, options) * brain, x_hat * brain
+
+
+def check_reconstruction(name: str) -> None:
+    """Refuse a reconstruction term that is neither "l1" nor "l2"."""
+    if name not in ("l1", "l2"):
+        msg = f"Wanted a reconstruction 'l1' or 'l2', found {name!r}. Give one of the two."
+        raise InputError(msg)
 
 
 def _term_gradient(network: Any, x: Tensor, term: str, options: Gradient) -> tuple[Tensor, Tensor]:
