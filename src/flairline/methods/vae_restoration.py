@@ -1,0 +1,60 @@
+"""A VAE's restoration: what has to change in a slice until the model holds it for healthy.
+
+Source: You et al. 2019 and Chen et al. 2020, https://doi.org/10.1016/j.media.2020.101713; as compared by Baur et al.
+2021, https://doi.org/10.1016/j.media.2020.101952.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flairline.methods._torch.architectures import VAE_ARCHITECTURES
+from flairline.methods._torch.learned import SliceMethod
+from flairline.methods._torch.options import Restoration
+from flairline.types import MethodInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+    from flairline.methods._torch.networks import Architecture
+    from flairline.methods._torch.training import Budget, Objective
+
+
+@dataclass(frozen=True)
+class Method(SliceMethod, Restoration):
+    """y - x*, where x* descends from y on reconstruction error + KL + total variation of x - y.
+
+    Published for MSLUB: best Dice 0.333, AUPRC 0.275 (Baur et al. 2021). Reads the model folders of `vae`. The fields
+    are those of `Restoration` (which see for how bright a lesion can be and still be removed) and of every slice
+    method; `Method.you()` and `Method.baur_code()` are the two published codes' settings.
+    """
+
+    family: ClassVar[str] = "vae"
+    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = VAE_ARCHITECTURES
+    info: ClassVar[MethodInfo] = MethodInfo(
+        paper="You et al. 2019; Chen et al. 2020, https://doi.org/10.1016/j.media.2020.101713",
+        training="on slices of healthy scans, the model of vae: flairline fit vae",
+        cost="minutes a scan on two cores (`steps` times a network's forward and backward pass a slice)",
+        extra="deep",
+    )
+
+    def network(self, architecture: Architecture) -> Module:
+        """Encoder, variational bottleneck, decoder."""
+        from flairline.methods._torch.networks import UnifiedAutoencoder
+
+        return UnifiedAutoencoder(architecture)
+
+    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
+        """L1 and KL, each summed."""
+        from flairline.methods._torch.objectives import Elbo
+
+        return Elbo(network, budget, learning_rate)
+
+    def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance from the restoration, and the restoration."""
+        from flairline.methods._torch.restoration import restoration_scores
+
+        return restoration_scores(network, images, brains, self.batch, self, self.sign)
