@@ -5,33 +5,29 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+BEFORE = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
+"""Layers that make a new tensor, and do not need it for their own gradient."""
 CPU_BATCH = 8
 """More slices than this in a chunk leave the cache of a CPU core."""
 
 
 def frozen(network: nn.Module) -> nn.Module:
-    """A copy in eval mode whose weights take no gradient; batch norm is part of the convolution before it."""
+    """A copy in eval mode whose weights take no gradient, in the memory layout that a CPU's kernels like best.
+
+    Batch norm stays a layer: folded into the convolution before it, it saves about a tenth of the time, but rounds the
+    weights, and hundreds of steps make of that more than 1e-5 of a score.
+    """
     ready = copy.deepcopy(network).eval().requires_grad_(False)
     for block in [module for module in ready.modules() if isinstance(module, nn.Sequential)]:
-        _fuse(block)
+        for before, module in pairwise(block):
+            if isinstance(module, nn.LeakyReLU | nn.ReLU) and isinstance(before, BEFORE):
+                module.inplace = True  # nobody else reads its input
     return ready.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _fuse(block: nn.Sequential) -> None:
-    for index in range(1, len(block)):
-        before, module = block[index - 1], block[index]
-        if isinstance(module, nn.BatchNorm2d) and isinstance(before, nn.Conv2d | nn.ConvTranspose2d):
-            block[index - 1] = fuse_conv_bn_eval(before, module, isinstance(before, nn.ConvTranspose2d))
-            block[index] = nn.Identity()
-        elif isinstance(module, nn.LeakyReLU | nn.ReLU) and isinstance(
-            before, nn.Conv2d | nn.ConvTranspose2d | nn.Identity
-        ):
-            module.inplace = True  # its input is a convolution's result that nobody else reads
 
 
 def in_chunks(function: Callable[..., Tensor], batch: int, *tensors: Tensor) -> Tensor:
