@@ -33,7 +33,7 @@ def healthy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory):
     """Two phantoms with lesions, 4 mm."""
-    return Phantoms(tmp_path_factory.mktemp("patients"), spacing_mm=4.0, patients=2).cases()
+    return Phantoms(tmp_path_factory.mktemp("patients"), spacing_mm=4.0, subjects=2).cases()
 
 
 @pytest.fixture(scope="module")
