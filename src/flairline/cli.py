@@ -460,12 +460,13 @@ def fit(
         if not scans or lesion_free_slices:
             msg = f"{method} learns from label maps. Name their files: flairline fit {method} LABELS... -o MODEL."
             raise InputError(msg)
-        chosen.train(scans, out, shapes=shapes or (), start=start, **options)
+        with _resumable():
+            chosen.train(scans, out, shapes=shapes or (), start=start, **options)
     else:
         if shapes or start:
             msg = f"--shape and --start are for synthetic_unet, and {method} learns from scans. Leave them out."
             raise InputError(msg)
-        with _progress() as progress:
+        with _progress() as progress, _resumable():
             data, licences = _training_data(scans, cases, dataset, lesion_free_slices, brain, out)
             chosen.train(data, out, licences=licences, say=progress, **options)
     typer.echo(f"Model: {out}. Use it with --method {method} --model {out}.")
@@ -780,6 +781,16 @@ def _progress() -> Iterator[Progress]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """A training that is stopped does not go on by itself."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("flairline: stopped. Run the same command with --resume to go on.")
+        raise SystemExit(STOPPED) from None
 
 
 def _say(line: str) -> None:

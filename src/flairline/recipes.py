@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
 from flairline.io.files import sha256
-from flairline.methods._torch.folder import WEIGHTS, load_any_config
+from flairline.methods._torch.folder import WEIGHTS, load_any_config, model_stamp
 from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import Calibrated, ModelThreshold, healthy_quantile
 from flairline.postprocess.components import ComponentRule
@@ -112,9 +112,13 @@ def _stepped(scorer: Scorer, steps: tuple[Step, ...], scan: Scan) -> Volume:
     return from_box(changed, where, score.space)
 
 
-@lru_cache(maxsize=8)
 def ready_scorer(recipe: Recipe) -> Scorer:
     """The recipe's scorer, made once in each process: a model is read once, not for every scan."""
+    return _ready(recipe, () if recipe.model is None else model_stamp(recipe.model))
+
+
+@lru_cache(maxsize=8)
+def _ready(recipe: Recipe, stamp: tuple[tuple[int, int], ...]) -> Scorer:
     return recipe.scorer()
 
 

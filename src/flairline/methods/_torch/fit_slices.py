@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flairline.methods._torch.learned import SliceMethod
 
 VALIDATION_BATCH = 32
+SETUP = "setup.json"
 HEALTHY_QUANTILES = (0.9, 0.95, 0.99, 0.995, 0.999)
 """Quantiles of the score in held-out healthy brain that a model folder states."""
 
@@ -60,7 +62,7 @@ def fit_slices(
     folder: Path,
     preset: str = "small",
     max_minutes: float = 60.0,
-    device: str = "auto",
+    device: str | None = None,
     resume: bool = False,
     seed: int = 0,
     progress: bool = False,
@@ -77,7 +79,9 @@ def fit_slices(
     preset
         "paper" (the published sizes and constants), "small" or "test".
     max_minutes
-        Budget of the training, without the cutting of the slices.
+        Budget of the training, without the cutting of the slices; a resumed training's earlier minutes count.
+    device
+        auto, cpu, cuda or mps; None: the method's.
     grid
         How slices are cut; None: the preset's size.
     licences
@@ -95,14 +99,18 @@ def fit_slices(
     training, architecture = TRAININGS[preset], Architecture(**method.architectures[preset])
     if method.legacy_affine_norm:
         architecture = replace(architecture, norm="affine")
+    device = chosen_device(device or method.device)
     grid = grid or SliceGrid(architecture.size)
     work = prepare_folder(folder) / "training"
     parts = [store_slices(part, grid, work / "slices", say) for part in healthy.split()]
-    lightning.seed_everything(seed, verbose=False)
+    done = steps_done(work) if resume else 0
+    same = {"method": method.family, "preset": preset, "seed": seed, **asdict(architecture), **asdict(grid)}
+    scans = {"scans": [source.voxels_sha256 for part in parts for source in (store.source for store in part)]}
+    _note_setup(work / SETUP, {**same, **scans}, done)
+    lightning.seed_everything(seed + done, verbose=False)  # what is drawn after resuming is not what was drawn at first
     budget = _budget(training, sum(store.count for store in parts[0]), max_minutes)
     objective = method.objective(method.network(architecture), budget, training.learning_rate)
-    done = steps_done(work) if resume else 0
-    count = (budget.steps - done) * training.batch
+    count = budget.steps * training.batch  # all, also after resuming: Lightning stops after those that are left
     validating = DataLoader(ValidationSlices(parts[1], training.validation_slices), batch_size=VALIDATION_BATCH)
     state, curve = train(
         objective,
@@ -112,7 +120,7 @@ def fit_slices(
         validating,
         work,
         resume,
-        chosen_device(device),
+        device,
         progress,
     )
     fill(objective.network, state, folder)
@@ -128,14 +136,33 @@ def fit_slices(
             "lesion_free_slices": healthy.lesion_free_slices,
             "licences": list(licences),
             "seconds": curve.seconds,
-            "steps": curve.steps[-1] if curve.steps else budget.steps,
+            "steps": curve.last_step,
             "curve": {"steps": curve.steps, "values": curve.values},
             "best": curve.best,
         },
-        **_on_healthy(method, objective, validating),
+        **_on_healthy(method, objective, parts[1], training.validation_slices, device),
     }
     write_json(work / "curve.json", config["training"]["curve"])
     save_model(folder, method.family, state, config, card(method.family, method.info.paper, config))
+
+
+def _note_setup(path: Path, setup: dict[str, Any], done: int) -> None:
+    """Note what is trained on what; a training that goes on must be the same one.
+
+    Raises
+    ------
+    InputError
+        It is another one.
+    """
+    before = json.loads(path.read_text(encoding="utf-8")) if done and path.exists() else setup
+    changed = [name for name in setup if before.get(name) != setup[name]]
+    if changed:
+        msg = (
+            f"The training in {path.parent} is another one ({', '.join(changed)} changed), so it cannot go on. Give"
+            " what it was begun with, another folder, or leave out --resume to begin again."
+        )
+        raise InputError(msg)
+    write_json(path, setup)
 
 
 def _budget(training: Training, slices: int, max_minutes: float) -> Budget:
@@ -149,12 +176,15 @@ def _sources(stores: Sequence[SliceStore]) -> list[dict[str, str]]:
     return [asdict(store.source) for store in stores]
 
 
-def _on_healthy(method: SliceMethod, objective: Any, validating: DataLoader) -> dict[str, Any]:
-    """Reconstruction error and quantiles of the score on the held-out healthy slices."""
-    device = torch.device(chosen_device(method.device))
+def _on_healthy(
+    method: SliceMethod, objective: Any, stores: Sequence[SliceStore], most: int, device: str
+) -> dict[str, Any]:
+    """Reconstruction error and quantiles of the score on the held-out healthy slices, about `most` of them."""
     network = objective.network.to(device).eval()
     errors, scores, pixels = 0.0, [], 0
-    for images, brains in validating:
+    for store in (store for store in stores if store.count):  # scan by scan: some scores are scaled over the scan
+        slices = ValidationSlices([store], math.ceil(most / len(stores)))
+        images, brains = next(iter(DataLoader(slices, batch_size=len(slices))))
         images, brains = images.to(device), brains.to(device)
         inside = int(brains.sum())
         errors, pixels = errors + float(objective.l1((images, brains))) * inside, pixels + inside

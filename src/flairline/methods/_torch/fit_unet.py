@@ -88,7 +88,7 @@ def fit_folder(
     if start is not None:
         objective.network.load_state_dict(load_weights(start))
     done = steps_done(work) if resume else 0
-    crops = Crops(stems, (size.steps - done) * size.batch, seed + done)
+    crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
     state, curve = train(
         objective,
         DataLoader(crops, batch_size=size.batch),

@@ -45,6 +45,12 @@ def save_model(folder: Path, method: str, state: Mapping[str, Any], config: Mapp
     write_json(folder / CONFIG, {"format": FORMAT, "method": method, **config})
 
 
+def model_stamp(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Time and size of a model folder's files: another model in the same folder has another one."""
+    paths = (folder / WEIGHTS, folder / CONFIG)
+    return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.exists())
+
+
 def load_config(folder: Path, method: str) -> dict[str, Any]:
     """Read a model folder's configuration.
 

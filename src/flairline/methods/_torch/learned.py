@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, ModelError
 from flairline.io.nifti import write_mask, write_volume
-from flairline.methods._torch.folder import CONFIG, load_config, load_weights
+from flairline.methods._torch.folder import CONFIG, load_config, load_weights, model_stamp
 from flairline.methods._torch.slices import SliceGrid, Slices, from_slices, to_slices
 from flairline.methods._training_data import TrainingData
 from flairline.types import Case, MethodInfo, Scan, Scorer, Volume
@@ -114,7 +114,8 @@ class SliceMethod:
         MissingExtraError
             torch or safetensors is not installed.
         """
-        return _loaded(self, Path(folder).resolve())
+        folder = Path(folder).resolve()
+        return _loaded(self, folder, model_stamp(folder))
 
     def train(self, healthy: TrainingData, folder: Path, **options: Any) -> None:
         """Train and write a model folder; `options` as `_torch.fit_slices.fit_slices` takes them."""
@@ -136,8 +137,8 @@ class SliceMethod:
 
 
 @lru_cache(maxsize=4)
-def _loaded(method: SliceMethod, folder: Path) -> SliceScorer:
-    """A process reads a model once."""
+def _loaded(method: SliceMethod, folder: Path, stamp: tuple[tuple[int, int], ...]) -> SliceScorer:
+    """A process reads a model once, and once more if another one lies there: `stamp` is then another."""
     return SliceScorer(method, folder, method._config(folder))
 
 
@@ -208,14 +209,17 @@ class SliceScorer:
 
 
 def chosen_device(wanted: str) -> str:
-    """The device's name; `auto` takes CUDA, else MPS, else the CPU."""
+    """The device's name; `auto` takes CUDA, else MPS, else the CPU. Raises `InputError` if this machine lacks it."""
     import torch
 
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, usable in there.items() if usable)
+    if not there.get(wanted.split(":")[0], False):
+        known = ", ".join(name for name, usable in there.items() if usable)
+        msg = f"Wanted the device {wanted!r}, but this machine has {known}. Give one of them, or auto."
+        raise InputError(msg)
+    return wanted
 
 
 def plain(value: Any) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from flairline.errors import InputError
-from flairline.io.files import prepare_folder, write_array, write_json
+from flairline.io.files import prepare_folder, sha256, write_array, write_json
 from flairline.methods._torch.slices import SliceGrid, to_slices
 from flairline.methods._training_data import Source, TrainingData, source_of
+from flairline.preprocess.labels import LabelRule
 
-VERSION = 1
+VERSION = 2
 """Goes up when slices are cut in another way, so that old ones are cut anew."""
 
 Progress = Callable[[str, int, int], None]
@@ -58,8 +59,17 @@ def store_slices(
     stores = []
     for done, case in enumerate(data.cases, 1):
         source = source_of(case)
-        what = {"version": VERSION, "lesion_free_slices": data.lesion_free_slices, **asdict(grid), **asdict(source)}
-        key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+        what = {
+            "version": VERSION,
+            "lesion_free_slices": data.lesion_free_slices,
+            **asdict(grid),
+            **asdict(source),
+            # What decides which slices are free of lesions and where the brain is.
+            "files": {name: sha256(path) for name in ("t1", "brain", "truth") if (path := getattr(case, name))},
+            "labels": asdict(LabelRule.of(case)),
+            "preprocess": asdict(data.preprocess),
+        }
+        key = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
         stem = folder / key
         note = stem.with_suffix(".json")
         if not note.exists():

@@ -25,6 +25,12 @@ def card(family: str, paper: str, config: Mapping[str, Any]) -> str:
     )
     licences = "; ".join(training["licences"]) or "not stated by who trained it"
     healthy = NOT_HEALTHY if training["lesion_free_slices"] else "Given as healthy by who trained it; not checked."
+    best = training["best"]
+    chosen = (
+        "No validation came about before the budget ended; the weights are the last ones."
+        if best is None or best != best
+        else f"The weights are those of the best validation value, {best:.4f}."
+    )
     side, held_out = config["grid"]["size"], len(training["validation_scans"])
     return f"""# {family}
 
@@ -40,7 +46,7 @@ not judge it on the patients listed below; `flairline benchmark` refuses to.
 Licence of the data: {licences}.
 
 **Training.** Preset {config["preset"]}, seed {config["seed"]}, {training["steps"]} steps in
-{training["seconds"]:.0f} seconds. The weights are those of the best validation value, {training["best"]:.4f}.
+{training["seconds"]:.0f} seconds. {chosen}
 Reconstruction error on the held-out slices: {config["l1_healthy"]:.4f} a brain pixel (images are in [0, 1]).
 
 | step | validation |

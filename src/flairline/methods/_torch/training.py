@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import pickle
+import signal
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +21,11 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
-from flairline.errors import ModelError
+from flairline.errors import FlairlineError, ModelError
+from flairline.io.files import write_bytes
 
 CHECKPOINT_MINUTES = 5
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -38,12 +46,13 @@ class Budget:
 
 @dataclass
 class Curve:
-    """Validation values by step, and how long it took."""
+    """Validation values by step, and how long it took. `best` is NaN if there was no validation."""
 
     steps: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     seconds: float = 0.0
     best: float = math.nan
+    last_step: int = 0
 
 
 class Objective(lightning.LightningModule):
@@ -66,7 +75,8 @@ class Objective(lightning.LightningModule):
         loss = self.loss(batch)
         if not torch.isfinite(loss):
             msg = (
-                f"The training loss became {float(loss)} at step {self.global_step}. Resume with a lower learning rate."
+                f"The training loss became {float(loss)} at step {self.global_step}. Go on from the checkpoint before"
+                " it with --resume, or begin again with another --seed."
             )
             raise ModelError(msg)
         self.log("loss", loss, prog_bar=True)
@@ -115,6 +125,50 @@ class _Recorder(Callback):
         self.curve.steps, self.curve.values = list(state_dict["steps"]), list(state_dict["values"])
 
 
+class _Last(ModelCheckpoint):
+    """The last checkpoint. A loss that is no number leaves the one before: its weights may be none, either."""
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        if not isinstance(exception, FlairlineError):
+            super().on_exception(trainer, pl_module, exception)
+
+
+class _Checkpoints(TorchCheckpointIO):
+    """Files that are written whole or not at all, also where the temporary folder is on another disk; no pickles."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        return _read(Path(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint of tensors and plain values. Raises `ModelError` if it holds anything else, or is cut off."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        msg = f"{path} is broken or no checkpoint of a training. Begin again without --resume."
+        raise ModelError(msg) from error
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl+C stays Ctrl+C: Lightning makes an exit of it, and is deaf to it from then on."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
 def train(
     objective: Objective,
     training: DataLoader,
@@ -126,8 +180,16 @@ def train(
 ) -> tuple[dict[str, torch.Tensor], Curve]:
     """Train, and give back the best weights on the validation set.
 
-    Checkpoints go to ``folder/checkpoints`` every five minutes and after each validation, whole or not at all; with
-    `resume` the training goes on from the last one. They are read as tensors and plain values only.
+    Checkpoints go to ``folder/checkpoints`` every five minutes, when the training is interrupted and at its end, whole
+    or not at all; with `resume` the training goes on from the last one. They are read as tensors and plain values only.
+    A resumed training wants the same loader, of all steps, that begins with what was not seen yet.
+
+    Raises
+    ------
+    ModelError
+        A loss that is no number, or a broken checkpoint.
+    KeyboardInterrupt
+        The user stopped it; `last.ckpt` is written.
     """
     budget, checkpoints = objective.budget, folder / "checkpoints"
     last = checkpoints / LAST
@@ -137,7 +199,7 @@ def train(
         recorder,
         timer,
         best,
-        ModelCheckpoint(
+        _Last(
             checkpoints,
             "last",
             train_time_interval=timedelta(minutes=CHECKPOINT_MINUTES),
@@ -147,7 +209,7 @@ def train(
         EarlyStopping("validation", patience=budget.patience, check_finite=True),
     ]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _stoppable():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             accelerator=device,
@@ -161,6 +223,7 @@ def train(
             enable_model_summary=False,
             gradient_clip_val=1.0,
             log_every_n_steps=20,
+            plugins=[_Checkpoints()],
         )
         started = time.monotonic()
         trainer.fit(
@@ -172,21 +235,22 @@ def train(
         )
         trainer.save_checkpoint(last)
     curve = recorder.curve
+    curve.last_step = int(trainer.global_step)
     curve.seconds = max(time.monotonic() - started, timer.time_elapsed("train"))
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}
-    if curve.values and best.best_model_path and Path(best.best_model_path).exists():
-        curve.best = min(curve.values)
-        stored = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+    if best.best_model_score is not None and best.best_model_path and Path(best.best_model_path).exists():
+        curve.best = float(best.best_model_score)
+        stored = _read(Path(best.best_model_path))["state_dict"]
         state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
     return state, curve
 
 
 def steps_done(folder: Path) -> int:
-    """Steps of the last checkpoint in a training's folder, 0 if there is none."""
+    """Steps of the last checkpoint in a training's folder, 0 if there is none. Raises `ModelError` if it is broken."""
     last = folder / "checkpoints" / LAST
     if not last.exists():
         return 0
-    return int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+    return int(_read(last)["global_step"])
 
 
 def has_bf16() -> bool:
