@@ -33,6 +33,7 @@ from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, 
 from flairline.io.nifti import read_mask, read_space, read_volume
 from flairline.methods._training_data import voxels_sha256
 from flairline.metrics._counts import N_REPLICATES, Counts, ScanMap, poisson_weights
+from flairline.preprocess import quality
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
 from flairline.preprocess.labels import LabelRule
 from flairline.preprocess.pipeline import PreprocessSettings
@@ -70,12 +71,13 @@ class Row:
 
 @dataclass(frozen=True)
 class StoredMap:
-    """One scan's map on disk, and its case."""
+    """One scan's map on disk, and its case. `figures` are `quality.brain_figures` of its FLAIR, where it is known."""
 
     case: Case
     path: Path
     spacing_mm: tuple[float, float, float]
     has_truth: bool
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -380,28 +382,39 @@ def _store(case: Case, maps: RecipeMaps | FileMaps, protocol: Protocol, work: Pa
     }
     key = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
     path = work / f"{key[:32]}.npz"
-    stored = _stored_spacing_mm(path)
+    stored = _stored(path)
     if stored is None:
         labelled, score, mask = maps.make(case, protocol)
         scan_map = protocol.scan_map(score, labelled)
         truth = protocol.cut(protocol.truth(labelled))
-        stored = labelled.scan.spacing_mm
-        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), stored)
-    return StoredMap(case, path, stored, case.truth is not None)
+        # In another program's maps the image is the score: nothing is known of the FLAIR.
+        scan = labelled.scan if isinstance(maps, RecipeMaps) else None
+        figures = quality.brain_figures(scan.flair, scan.brain) if scan is not None and scan.brain.array.any() else {}
+        stored = labelled.scan.spacing_mm, figures
+        _save(path, scan_map, truth, None if mask is None else protocol.cut(mask), *stored)
+    return StoredMap(case, path, stored[0], case.truth is not None, stored[1])
 
 
-def _stored_spacing_mm(path: Path) -> tuple[float, float, float] | None:
-    """Voxel sides of a stored map; None if there is none, or a damaged one, so that it is made again."""
+def _stored(path: Path) -> tuple[tuple[float, float, float], dict[str, float]] | None:
+    """Voxel sides and figures of a stored map; None if there is none, or a damaged one, so that it is made again."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             x, y, z = arrays["spacing_mm"].tolist()
+            figures = dict(zip(arrays["figure_names"].tolist(), arrays["figures"].tolist(), strict=True))
             arrays["score"]  # reading checks its sum
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return x, y, z
+    return (x, y, z), figures
 
 
-def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | None, spacing_mm: Any) -> None:
+def _save(
+    path: Path,
+    scan_map: ScanMap,
+    truth: BoolArray,
+    mask: BoolArray | None,
+    spacing_mm: Any,
+    figures: Mapping[str, float],
+) -> None:
     explicit = np.zeros(scan_map.shape, np.bool_)
     explicit.ravel()[scan_map.places] = True
     buffer = io.BytesIO()
@@ -415,6 +428,8 @@ def _save(path: Path, scan_map: ScanMap, truth: BoolArray, mask: BoolArray | Non
         n_rest=np.array(scan_map.n_rest),
         rest_true_places=scan_map.rest_true_places,
         spacing_mm=np.array(spacing_mm),
+        figure_names=np.array(list(figures), dtype=np.str_),
+        figures=np.array(list(figures.values()), dtype=np.float64),
         mask=np.packbits(mask) if mask is not None else np.zeros(0, np.uint8),
     )
     write_bytes(path, buffer.getvalue())

@@ -49,6 +49,14 @@ OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the b
 VerdictsOption = Annotated[
     Path | None, typer.Option("--verdicts", help="Verdicts saved from a page; what failed is left out.")
 ]
+PagesOption = Annotated[
+    str,
+    typer.Option(
+        "--pages",
+        help="A page of each scan: all, none, or some: the 3 best and the 3 worst of each method and data set,"
+        " everything flagged, every outlier.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap intervals.")]
 
 
@@ -223,6 +231,7 @@ def benchmark(
         bool, typer.Option("--keep-maps", help="Keep OUT/work, to judge the same maps again.")
     ] = False,
     verdicts: VerdictsOption = None,
+    pages: PagesOption = "some",
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -248,7 +257,7 @@ def benchmark(
         seen = _unseen(recipe, found, allow_seen)
         maps.append(judging.RecipeMaps(recipe, atlas, work or out / "preprocess", prepare, seen))
     protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
-    _judge(found, maps, protocols, out, jobs, seed, verdicts, open_page, as_json, keep_maps, incomplete, ablate)
+    _judge(found, maps, protocols, out, jobs, seed, verdicts, pages, open_page, as_json, keep_maps, incomplete, ablate)
 
 
 @app.command()
@@ -260,6 +269,7 @@ def evaluate(
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     verdicts: VerdictsOption = None,
+    pages: PagesOption = "some",
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -275,7 +285,7 @@ def evaluate(
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
     judged = table.cases(required=("truth",))
-    _judge(judged, [judging.FileMaps(name)], [protocol], out, jobs, seed, verdicts, open_page, as_json)
+    _judge(judged, [judging.FileMaps(name)], [protocol], out, jobs, seed, verdicts, pages, open_page, as_json)
 
 
 @app.command()
@@ -613,6 +623,7 @@ def _judge(
     jobs: int,
     seed: int,
     verdicts: Path | None,
+    pages: str,
     open_page: bool,
     as_json: bool,
     keep_maps: bool = False,
@@ -629,8 +640,9 @@ def _judge(
     from flairline import experiments
     from flairline import protocols as known
     from flairline.io.files import prepare_folder
-    from flairline.report import collect
+    from flairline.report import collect, judged
 
+    wanted_pages = judged.checked_pages(pages)
     chosen = [known.load(protocol) for protocol in protocols]
     cases, left_out = _without_failed(cases, verdicts)
     incomplete = incomplete or {}
@@ -646,6 +658,10 @@ def _judge(
     # The page draws one protocol's curves and pictures: the first one's.
     of_first = [result for result in done.results if result.protocol == chosen[0]]
     collect.keep_details(out, of_first, chosen[0], left_out)
+    with _progress() as progress:
+        pageless = judged.write_pages(out, of_first, maps, chosen[0], wanted_pages, jobs=jobs, progress=progress)
+    for scan, reason in pageless.items():
+        _say(f"flairline: no page of {scan}: {reason}")
     if not keep_maps:
         shutil.rmtree(out / "work", ignore_errors=True)
     parameters = {**done.parameters, "left_out": left_out}

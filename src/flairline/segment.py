@@ -22,6 +22,7 @@ from flairline.postprocess.components import label_components
 from flairline.postprocess.threshold import ThresholdRule
 from flairline.preprocess import quality
 from flairline.preprocess.assemble import assemble
+from flairline.preprocess.described import CONVERTER, describe
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
 from flairline.preprocess.resample import resample_mask
 from flairline.provenance import versions
@@ -141,6 +142,7 @@ def find(case: Case, settings: Settings) -> Found:
         "inputs": {
             name: {"file": Path(path).name, "sha256": sha256(Path(path))} for name, path in scan.sources.items()
         },
+        "preprocessing": describe(case, prepared, settings.preprocess or PreprocessSettings()),
         "qc": _quality(scan, prepared),
         "versions": versions(),
         "seconds": time.perf_counter() - started,
@@ -256,7 +258,8 @@ def case_from_dicom(
     """
     study = dicom.choose_study(folder, flair_series, t1_series)
     converted = dicom.convert_study(study, work)
-    return Case("", study.name, flair=converted.flair, t1=converted.t1), study
+    extra = {CONVERTER: "dcm2niix"}
+    return Case("", study.name, flair=converted.flair, t1=converted.t1, extra=extra), study
 
 
 def folder_names(cases: Sequence[Case]) -> list[str]:

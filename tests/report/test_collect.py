@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from flairline.cli import app
 from flairline.errors import InputError
 from flairline.report import build, collect, verdicts
+from flairline.report import judged as judged_pages
+from flairline.report.pages import CohortScan
 from flairline.report.verdicts import Verdict
 
 runner = CliRunner()
@@ -102,6 +104,83 @@ def test_benchmark_shows_every_method_and_says_what_is_an_oracle(judged):
         ("heads", "intensity"),
     ]
     assert len(details["scans"]) == 6
+
+
+def test_every_scan_to_look_at_has_a_page_with_its_own_mask(judged):
+    page = collect.cohort_of(judged)
+    assert len(page.scans) == 6
+    for row in page.scans:  # three scans a method: each is among the best or the worst three
+        assert row.href is not None
+        html = (judged / row.href).read_text()
+        assert "../index.html" in html
+        assert f'data-scan="{row.scan_id}"' in html and f'data-subject="heads/{row.subject}"' in html
+        assert ("Oracle threshold" in html) == (row.method == "intensity")
+        assert 'class="contour found"' in html
+        dice = re.search(r"Dice with the truth</dt><dd>([.0-9]+)", html).group(1)
+        wanted = row.metrics["dice_at_oracle" if row.method == "intensity" else "dice"]
+        assert float(dice) == pytest.approx(wanted, abs=6e-4)
+    html = (judged / "index.html").read_text()
+    assert html.count('<td><a href="pages/') == 6
+    assert "checks were run" not in html
+
+
+def test_pages_are_made_as_asked_for(table, tmp_path):
+    base = ("benchmark", "--cases", table, "--protocol", "native", "--method", "intensity", "-o", tmp_path)
+    invoke(*base, "--pages", "all")
+    assert len(list((tmp_path / "pages").glob("*.html"))) == 3
+    invoke(*base, "--pages", "none")
+    assert list((tmp_path / "pages").glob("*.html")) == []
+    result = invoke(*base, "--pages", "twelve")
+    assert isinstance(result.exception, InputError) and "all, some or none" in str(result.exception)
+
+
+def test_who_is_looked_at_of_many():
+    scans = [
+        CohortScan({"subject": f"s{i}", "dataset": "d"}, folder=f"d/s{i}", method="m", metrics={"dice_at_oracle": dice})
+        for i, dice in enumerate([0.5 + 0.01 * (i % 10) for i in range(40)] + [0.01])
+    ]
+    flagged = CohortScan(
+        {"subject": "f", "dataset": "d", "qc": {"flags": ["noisy"]}}, folder="d/f", method="m", metrics={}
+    )
+    chosen = judged_pages.to_look_at([*scans, flagged])
+    dice = sorted(scan.metrics.get("dice_at_oracle", 9) for scan in chosen)
+    assert dice == pytest.approx([0.01, 0.5, 0.5, 0.59, 0.59, 0.59, 9])
+
+
+def test_maps_of_others_get_pages_with_or_without_a_flair(table, tmp_path, head):
+    scan, _ = head()
+    nib.save(nib.Nifti1Image(scan.flair.array, scan.space.vox_to_ras), tmp_path / "score.nii.gz")
+    lines, folder = ["dataset,subject,score,flair,brain,truth"], table.parent
+    for name, flair in (("with", folder / "flair0.nii.gz"), ("without", "")):
+        files = (tmp_path / "score.nii.gz", flair, folder / "brain0.nii.gz", folder / "truth0.nii.gz")
+        lines.append(",".join(["d", name, *map(str, files)]))
+    (tmp_path / "maps.csv").write_text("\n".join(lines) + "\n")
+    result = invoke("evaluate", tmp_path / "maps.csv", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    rows = {row.subject: (tmp_path / "out" / row.href).read_text() for row in collect.cohort_of(tmp_path / "out").scans}
+    assert "The pictures show the score" in rows["without"]
+    assert "The pictures show the score" not in rows["with"] and "FLAIR intensities" in rows["with"]
+
+
+def test_lesions_are_judged_by_their_own_size(judged, head):
+    details = json.loads((judged / "report.json").read_text())
+    _, truth = head()
+    rows = details["lesions_by_size"]
+    # Each of three scans has a ball of 11 mm and one of 6 mm, of .9 and 5.6 ml.
+    small, large = (4 / 3 * np.pi * r**3 / 1000 for r in (6, 11))
+    assert small + large == pytest.approx(truth.volume_ml, rel=0.03)
+    assert {(r["method"], r["threshold"], r["low_ml"], r["high_ml"], r["lesions"]) for r in rows} == {
+        (method, threshold, low, high, 3)
+        for method, threshold in (("default", "oracle"), ("default", "usable"), ("intensity", "oracle"))
+        for low, high in ((0.1, 1.0), (1.0, 10.0))
+    }
+    # With two lesions a scan, the mean share hit is the mean over both classes.
+    with (judged / "rows.csv").open(newline="") as file:
+        recall = {r["method"]: float(r["value"]) for r in csv.DictReader(file) if r["metric"] == "lesion_recall"
+                  and r["subject"] == "cohort"}  # fmt: skip
+    own = [row["hit"] / row["lesions"] for row in rows if row["threshold"] == "usable"]
+    assert np.mean(own) == pytest.approx(recall["default"])
+    assert "By lesion size" in (judged / "index.html").read_text()
 
 
 def test_curves_are_those_of_the_rows(judged):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from flairline.io.nifti import read_mask, read_volume
 from flairline.report.figures import COLORS, brain_box, display_window, pick_slices, planes, thumbnail, tiles
-from flairline.report.sections.cohort_distributions import outlying
+from flairline.report.outliers import outlying
 from flairline.types import Mask, Space, Volume
 
 

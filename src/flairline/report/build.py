@@ -59,6 +59,11 @@ def write_scan_page(folder: Path, page: ScanPage) -> Path:
     return folder / SCAN_PAGE
 
 
+def write_page(path: Path, page: ScanPage) -> None:
+    """Write the page of one scan to a file, without a thumbnail. Raises `OutputError`."""
+    write_text(path, scan_page(page))
+
+
 def write_cohort_page(folder: Path, page: CohortPage) -> Path:
     """Write index.html into the folder of all scans; returns its path. Raises `OutputError`."""
     write_text(folder / COHORT_PAGE, cohort_page(page))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +17,8 @@ import numpy as np
 from flairline import benchmark, segment
 from flairline.errors import InputError
 from flairline.io.files import write_bytes, write_json
+from flairline.metrics._lesions import BySize
+from flairline.preprocess import quality
 from flairline.protocols import Protocol
 from flairline.report import build, verdicts
 from flairline.report.figures import FALSE, FOUND, MISSED, thumbnail
@@ -23,6 +27,7 @@ from flairline.types import Mask, Space, Volume
 
 DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
+PAGES = "pages"
 CURVE_POINTS = 200
 PUBLISHED = Path(__file__).parents[1] / "published" / "tables.csv"
 
@@ -63,6 +68,7 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
         rows=rows,
         curves=[Curve(**curve) for curve in details.get("curves", [])],
         sizes=[size for scan in scans for size in _size(scan)],
+        lesions_by_size=details.get("lesions_by_size", []),
         published=_published(),
         manifest=_manifest(out),
         left_out=details.get("left_out", []),
@@ -99,14 +105,24 @@ def keep_details(
     """Keep what a benchmark's page needs beyond rows.csv, while its maps are there: curves, volumes, pictures."""
     curves: list[dict[str, Any]] = []
     scans: list[dict[str, Any]] = []
+    by_size: list[dict[str, Any]] = []
     for result in results:
         for (dataset, method), counts in result.counts.items():
             oracle = counts.oracle().threshold
             maps = result.stored.get((dataset, method), [])
             if counts.positives:
                 curves.append(_curve(dataset, method, counts) | {"usable": _usable(maps)})
-            scans += [_describe(out, dataset, method, stored, protocol, oracle) for stored in maps]
-    write_json(out / DETAILS, {"curves": curves, "scans": scans, "left_out": list(left_out)})
+            lesions = {"oracle": BySize(), "usable": BySize()}
+            scans += [_describe(out, dataset, method, stored, protocol, oracle, lesions) for stored in maps]
+            for threshold, sizes in lesions.items():
+                about = {"dataset": dataset, "method": method, "threshold": threshold}
+                by_size += [{**about, **row, "high_ml": _finite(row["high_ml"])} for row in sizes.rows()]
+    details = {"curves": curves, "scans": scans, "lesions_by_size": by_size, "left_out": list(left_out)}
+    write_json(out / DETAILS, details)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _curve(dataset: str, method: str, counts: benchmark.Counts) -> dict[str, Any]:
@@ -148,18 +164,31 @@ def _usable(maps: Sequence[benchmark.StoredMap]) -> float | None:
 
 
 def _describe(
-    out: Path, dataset: str, method: str, stored: benchmark.StoredMap, protocol: Protocol, threshold: float
+    out: Path,
+    dataset: str,
+    method: str,
+    stored: benchmark.StoredMap,
+    protocol: Protocol,
+    threshold: float,
+    lesions: Mapping[str, BySize],
 ) -> dict[str, Any]:
-    """A judged scan: volume of its truth, site, and a picture of its score with what was found, missed and false."""
-    scan_map, truth, _ = benchmark.load_map(stored.path)
+    """A judged scan: volume of its truth, site, and a picture of its score with what was found, missed and false.
+
+    Its lesions are added to `lesions`: at the oracle threshold, and at the recipe's own if it has one.
+    """
+    scan_map, truth, own_mask = benchmark.load_map(stored.path)
     brain, score = scan_map.dense(scan_map.brain), scan_map.dense(scan_map.score)
     space = Space(scan_map.shape, np.diag([*stored.spacing_mm, 1.0]))
-    regions = {}
+    regions, mask = {}, None
     if not np.isnan(threshold):
-        mask = protocol.mask_at(score, brain, threshold)
+        mask = protocol.mask_at(score, brain, threshold, stored.spacing_mm)
         regions = {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
+    for kind, found in (("oracle", mask), ("usable", own_mask)):
+        if found is not None and stored.has_truth:
+            judged = brain if protocol.brain_only else np.ones_like(brain)
+            lesions[kind].add(truth & judged, found & judged, space.voxel_ml)
     name = verdicts.case_name(stored.case)
-    picture = f"{THUMBNAILS}/{_file_name(f'{name}_{method}')}.webp"
+    picture = f"{THUMBNAILS}/{_file_name(name, method)}.webp"
     write_bytes(out / picture, thumbnail(Volume(score, space), Mask(brain, space), regions))
     return {
         "dataset": dataset,
@@ -168,7 +197,13 @@ def _describe(
         "site": stored.case.site,
         "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
         "thumbnail": picture,
+        "figures": dict(stored.figures),
     }
+
+
+def page_name(name: str, method: str) -> str:
+    """Where under OUT the page of a judged scan lies; `name` is "dataset/subject"."""
+    return f"{PAGES}/{_file_name(name, method)}.html"
 
 
 def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
@@ -217,10 +252,11 @@ def _judged(
     for scan in details.get("scans", []):
         name = f"{scan['dataset']}/{scan['subject']}"
         said = known.get(name, verdicts.Verdict())
-        truth_ml = scan.get("truth_ml")
+        page = page_name(name, scan["method"])
         scans.append(
             CohortScan(
-                summary={"subject": scan["subject"], "dataset": scan["dataset"], "truth_ml": truth_ml},
+                summary=_judged_summary(scan),
+                href=quote(page) if (out / page).exists() else None,
                 thumbnail=_bytes(out / scan["thumbnail"]),
                 site=scan.get("site") or "",
                 metrics=metrics.get((scan["dataset"], scan["method"], scan["subject"]), {}),
@@ -232,6 +268,15 @@ def _judged(
             )
         )
     return scans
+
+
+def _judged_summary(scan: Mapping[str, Any]) -> dict[str, Any]:
+    """What a segmented scan's summary would say, as far as a benchmark knows it."""
+    summary = {"subject": scan["subject"], "dataset": scan["dataset"], "truth_ml": scan.get("truth_ml")}
+    figures = {name: value for name, value in (scan.get("figures") or {}).items() if value is not None}
+    if figures:
+        summary["qc"] = {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)]}
+    return summary
 
 
 def _size(scan: CohortScan) -> list[dict[str, Any]]:
@@ -277,5 +322,8 @@ def _bytes(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")
+def _file_name(name: str, method: str) -> str:
+    """A file name that no other scan and method has: what cannot stand in one is replaced, and a hash tells apart."""
+    text = f"{name}_{method}"
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text).lstrip(".")
+    return f"{safe[:120]}_{hashlib.sha256(json.dumps([name, method]).encode()).hexdigest()[:8]}"

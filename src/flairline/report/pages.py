@@ -35,7 +35,8 @@ class ScanPage:
     the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `native_to_atlas` is the 4x4
     matrix from the scan's RAS mm to the atlas's, and `tissues` and `lobes` name what lies where on the atlas's own
     grid. `index` is the relative address of the cohort's page, if there is one; `viewer_characters` is how much of the
-    page the viewer's volumes may take.
+    page the viewer's volumes may take. `row` is the cohort's row that the page shares its verdict with, where a
+    benchmark judged the scan; `image` says what the scan's image is where it is not a FLAIR.
     """
 
     scan: Scan
@@ -50,6 +51,8 @@ class ScanPage:
     native_to_atlas: NDArray[np.float64] | None = None
     index: str | None = None
     viewer_characters: int = 2_400_000
+    row: CohortScan | None = None
+    image: str = "FLAIR"
 
     @property
     def subject(self) -> str:
@@ -57,8 +60,15 @@ class ScanPage:
         return str(self.summary.get("subject") or self.scan.subject)
 
     @property
+    def key(self) -> str:
+        """What a verdict is kept under in a file of verdicts."""
+        return self.row.key if self.row is not None else self.subject
+
+    @property
     def scan_id(self) -> str:
         """Sixteen hex digits that know this result: a browser keeps its verdict under them."""
+        if self.row is not None:
+            return self.row.scan_id
         return result_id(self.summary or {"subject": self.subject})
 
 
@@ -141,7 +151,9 @@ class CohortPage:
     """Everything a cohort's page shows.
 
     `rows` are those of rows.csv (dataset, method, protocol, subject, metric, value, n, low, high), empty where there
-    was no truth; `sizes` says of each scan with a truth: dataset, method, truth_ml, dice, href. `published` are the
+    was no truth; `sizes` says of each scan with a truth: dataset, method, truth_ml, dice, href; `lesions_by_size` of
+    each class of lesions: dataset, method, threshold ("oracle" or "usable"), low_ml, high_ml (None: open), lesions,
+    hit, and their mean Dice. `published` are the
     paper's values (table, method, dataset, metric, value), `left_out` the scans that a verdict left out, `documents`
     the tables that the benchmark wrote: the paper's, and the ablation.
     """
@@ -155,6 +167,7 @@ class CohortPage:
     manifest: Mapping[str, Any] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     documents: Sequence[Document] = ()
+    lesions_by_size: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from flairline.report.templates import number, render_text
 
 TEMPLATE = """
 <div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.
-</figcaption></figure><figure>{{ flair }}<figcaption>FLAIR intensities of the brain: the mask against the rest.
+</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest.
 </figcaption></figure></div>
 """
 
@@ -20,7 +20,7 @@ def render(page: Page) -> Section | None:
     """Two charts as vectors."""
     if not isinstance(page, ScanPage) or not page.scan.brain.array.any():
         return None
-    html = render_text(TEMPLATE, score=Markup(_score(page)), flair=Markup(_flair(page)))
+    html = render_text(TEMPLATE, score=Markup(_score(page)), flair=Markup(_flair(page)), image=page.image)
     return Section(40, "histogram", "Histogram and threshold", html)
 
 
@@ -64,6 +64,6 @@ def _flair(page: ScanPage) -> str:
             counts = np.histogram(part, bins)[0] * page.scan.space.voxel_ml
             axes.stairs(counts, bins, fill=True, color=color, alpha=0.85, label=name)
         axes.legend(frameon=False, fontsize=10)
-    axes.set_xlabel("FLAIR intensity")
+    axes.set_xlabel(f"{page.image} intensity")
     axes.set_ylabel("ml")
     return svg(figure, "Histogram of the brain's FLAIR intensities, marked and not marked")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flairline import registry
+from flairline.report.citations import preprocessing_sentences
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 
@@ -32,17 +30,19 @@ def render(page: Page) -> Section | None:
 def methods_text(page: ScanPage) -> str:
     """The text, with its references below."""
     summary, citations = page.summary, [PAPER]
+
+    def cite(reference: str) -> str:
+        if reference not in citations:
+            citations.append(reference)
+        return f" [{citations.index(reference) + 1}]"
+
     version = (summary.get("versions") or {}).get("flairline", "")
     method = str(summary.get("method") or "")
     sentences = [f"Lesions were segmented with flairline {version}".rstrip() + ", which needs no lesion labels [1]."]
-    sentences += _preprocessing(summary)
+    sentences += preprocessing_sentences(summary.get("preprocessing") or {}, cite)
     if method:
         cited = _paper_of(method)
-        if cited.startswith(SHORT):
-            cited = PAPER
-        if cited and cited not in citations:
-            citations.append(cited)
-        mark = f" [{citations.index(cited) + 1}]" if cited else ""
+        mark = cite(PAPER if cited.startswith(SHORT) else cited) if cited else ""
         sentences.append(f"The FLAIR was scored by the method “{method}”{mark}, higher meaning more abnormal.")
     threshold = page.threshold
     sentences.append(
@@ -60,18 +60,6 @@ def methods_text(page: ScanPage) -> str:
         sentences.append(f"The marked volume is {summary['note']}.")
     references = "\n".join(f"[{i}] {text}" for i, text in enumerate(citations, 1))
     return " ".join(sentences) + "\n\n" + references
-
-
-def _preprocessing(summary: Mapping[str, Any]) -> list[str]:
-    """The steps that the summary names under `preprocessing`, in its own words."""
-    steps = summary.get("preprocessing")
-    if isinstance(steps, str):
-        return [f"Preprocessing: {steps}."]
-    if isinstance(steps, Mapping):
-        steps = [f"{name}: {value}" for name, value in steps.items() if not isinstance(value, (Mapping, list))]
-    if isinstance(steps, (list, tuple)) and steps:
-        return ["Preprocessing: " + "; ".join(str(step) for step in steps if not isinstance(step, Mapping)) + "."]
-    return []
 
 
 def _paper_of(method: str) -> str:

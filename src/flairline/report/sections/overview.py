@@ -22,6 +22,8 @@ TEMPLATE = """
 {% if note %}<p class="note" role="note"><strong>{{ note[0] | upper }}{{ note[1:] }}</strong>
 The threshold fixes how much of the brain is marked, so the volume above says nothing about how much is abnormal.
 Look at where it lies.</p>{% endif %}
+{% if image != 'FLAIR' %}<p class="note" role="note"><strong>The pictures show the {{ image }}</strong>
+No FLAIR lies on its grid.</p>{% endif %}
 {% if oracle %}<p class="note" role="note"><strong>Oracle threshold</strong>
 It was chosen on the labels that it is judged by; no user has it without labels.</p>{% endif %}
 <ul class="flags" aria-label="Quality flags">
@@ -54,6 +56,7 @@ def render(page: Page) -> Section | None:
         truth_ml=page.truth.volume_ml if page.truth is not None else None,
         note=str(summary.get("note") or ""),
         oracle=page.threshold.rule == page.threshold.ORACLE,
+        image=page.image,
         flags=flags_of(summary.get("qc") or {}),
         checked=checked,
         clear="No quality flag was raised." if checked else "No quality checks were run on this scan.",
@@ -64,7 +67,12 @@ def render(page: Page) -> Section | None:
 def _how(page: ScanPage) -> str:
     method = page.summary.get("method")
     recipe = page.summary.get("recipe")
-    parts = [f"Method {method}" if method else "", f"recipe {recipe}" if recipe and recipe != method else ""]
+    dataset = page.summary.get("dataset")
+    parts = [
+        str(dataset or ""),
+        f"Method {method}" if method else "",
+        f"recipe {recipe}" if recipe and recipe != method else "",
+    ]
     shape = " × ".join(map(str, page.scan.space.shape))
     spacing = " × ".join(f"{side:.3g}" for side in page.scan.spacing_mm)
     return " · ".join([*filter(None, parts), f"{shape} voxels of {spacing} mm"])

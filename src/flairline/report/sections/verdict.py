@@ -6,7 +6,7 @@ from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import render_text
 
 TEMPLATE = """
-<div class="verdict-bar" data-scan="{{ scan_id }}" data-subject="{{ subject }}">
+<div class="verdict-bar" data-scan="{{ scan_id }}" data-subject="{{ key }}">
   <span class="verdict-label" id="verdict-title">Your verdict</span>
   <div class="choices" role="group" aria-labelledby="verdict-title">
   {% for value, words in verdicts %}<button type="button" data-verdict="{{ value }}" aria-pressed="false"
@@ -24,6 +24,4 @@ def render(page: Page) -> Section | None:
     """Three buttons and a note; page.js keeps what is said."""
     if not isinstance(page, ScanPage):
         return None
-    return Section(
-        5, "verdict", "", render_text(TEMPLATE, scan_id=page.scan_id, subject=page.subject, verdicts=VERDICTS)
-    )
+    return Section(5, "verdict", "", render_text(TEMPLATE, scan_id=page.scan_id, key=page.key, verdicts=VERDICTS))
