@@ -109,7 +109,9 @@ def fit_slices(
     _note_setup(work / SETUP, {**same, **scans}, done)
     lightning.seed_everything(seed + done, verbose=False)  # what is drawn after resuming is not what was drawn at first
     budget = _budget(training, sum(store.count for store in parts[0]), max_minutes)
-    objective = method.objective(method.network(architecture), budget, training.learning_rate)
+    # Channels last: convolutions of few channels take .24 s a step in the place of .43 on one core (vae, small).
+    network = method.network(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    objective = method.objective(network, budget, training.learning_rate)
     count = budget.steps * training.batch  # all, also after resuming: Lightning stops after those that are left
     validating = DataLoader(ValidationSlices(parts[1], training.validation_slices), batch_size=VALIDATION_BATCH)
     state, curve = train(
