@@ -24,7 +24,11 @@ class Restoration:
     clip
         Largest absolute value of an element of the gradient, or None.
     tv_weight, kl_weight
-        Weights beside the reconstruction's 1; all terms are sums over a slice's pixels.
+        Weights beside the reconstruction's 1; all terms are sums over a slice's pixels. With "l1" and a constant model
+        a bright square is removed only if it is wider than 4 * `tv_weight` pixels: 7.2 by default, 13.5 mm at 1.875 mm
+        a pixel, however bright it is. On a phantom and a barely trained model (175 steps, slices of 64) discs of 3
+        pixels that were .3 too bright moved by .02 with the defaults, and by .17 with `tv_weight=0.5, eta=5e-3`, where
+        healthy tissue moved by .12.
     reconstruction
         "l1" (sum of absolute differences) or "l2" (sum of squares).
     masked
