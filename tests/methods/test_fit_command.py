@@ -95,9 +95,11 @@ def test_it_learns_from_patients_slices_without_lesions_and_says_so(flairline, p
 def test_it_learns_from_a_data_set_on_disk(flairline, healthy, tmp_path):
     root = tmp_path / "bids"
     for number, case in enumerate(healthy[:2], 1):
-        folder = root / f"sub-{number}" / "anat"
-        folder.mkdir(parents=True)
-        shutil.copy(case.flair, folder / f"sub-{number}_FLAIR.nii.gz")
+        scans, masks = (root / part / f"sub-{number}" / "anat" for part in ("", "derivatives/lesions"))
+        for folder in (scans, masks):
+            folder.mkdir(parents=True)
+        shutil.copy(case.flair, scans / f"sub-{number}_FLAIR.nii.gz")
+        shutil.copy(case.truth, masks / f"sub-{number}_label-lesion_mask.nii.gz")  # an empty one
     (root / "dataset_description.json").write_text('{"Name": "phantoms", "BIDSVersion": "1.8.0"}')
     ran = quick(flairline, tmp_path / "model", "--dataset", f"bids={root}")
     assert ran.code == 0, ran.err
