@@ -183,11 +183,15 @@ def test_ctrl_c_still_works_afterwards(tmp_path):
 
 
 def test_a_stopped_training_ends_as_the_whole_one(tmp_path):
-    whole, _, _ = go(tmp_path / "whole")
+    go(tmp_path / "whole")
     with pytest.raises(RuntimeError):
         go(tmp_path / "parts", at=5, what=RuntimeError())
-    parts, _, _ = go(tmp_path / "parts", resume=True)
-    torch.testing.assert_close(whole["weight"], parts["weight"], rtol=1e-3, atol=1e-6)  # the rate knows the clock
+    go(tmp_path / "parts", resume=True)
+    whole, parts = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
+    )
+    assert whole["global_step"] == parts["global_step"] == 12
+    torch.testing.assert_close(whole["state_dict"], parts["state_dict"])
 
 
 def test_the_budget_in_minutes_ends_a_training(tmp_path):
@@ -291,7 +295,7 @@ def test_quantiles_of_healthy_brain_rise_and_are_the_methods_own(model):
     quantiles = json.loads((model / "config.json").read_text())["healthy_quantiles"]
     assert list(quantiles) == ["vae"]
     values = list(quantiles["vae"].values())
-    assert values == sorted(values) and 0 < values[0] < values[-1] <= 1
+    assert values == sorted(values) and 0 < values[0] < values[-1]
 
 
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"grid": SliceGrid(32, "equalised")}])
