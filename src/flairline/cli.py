@@ -462,7 +462,10 @@ def fit(
     if [bool(scans), cases is not None, bool(dataset)].count(True) != 1:
         msg = "Wanted scans, --cases TABLE or --dataset NAME=DIR, one of the three. See flairline fit --help."
         raise InputError(msg)
-    if device != "auto":
+    if device not in ("auto", "cpu") and not hasattr(chosen, "device"):
+        msg = f"{method} learns on the CPU alone, but --device {device} was given. Leave it out."
+        raise InputError(msg)
+    if device != "auto" and hasattr(chosen, "device"):
         chosen = dataclasses.replace(chosen, device=device)
     options: dict[str, Any] = {"preset": preset, "max_minutes": max_minutes, "resume": resume, "seed": seed}
     options["progress"] = sys.stderr.isatty()

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flairline.errors import InputError
 from flairline.io.files import sha256
-from flairline.io.nifti import read_volume
+from flairline.io.nifti import read_volume, write_mask, write_volume
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.types import BoolArray, Case, Scan
 
 VALIDATION_SHARE = 0.2
 """Share of the scans, one at least, that choose the best weights and never train them."""
+HEALTHY_QUANTILES = (0.9, 0.95, 0.99, 0.995, 0.999)
+"""Quantiles of the score in held-out healthy brain that a model folder states."""
+MOST_VALUES = 1_000_000
+"""Quantiles are of so many values at most, evenly spaced among all."""
 
 
 @dataclass(frozen=True)
@@ -116,3 +124,41 @@ def voxels_sha256(path: Path) -> str:
     """Hash of an image's shape and voxels in RAS+: the same for a copy that was compressed or turned anew."""
     array = np.ascontiguousarray(read_volume(path).array, dtype=np.float32)
     return hashlib.sha256(repr(array.shape).encode() + array.tobytes()).hexdigest()
+
+
+def healthy_quantiles(name: str, scores: NDArray[np.floating]) -> dict[str, dict[str, float]]:
+    """What config.json says under ``healthy_quantiles``, of a method's scores (n,) in held-out healthy brain."""
+    thinned = scores[:: max(1, -(-len(scores) // MOST_VALUES))]
+    values = np.quantile(thinned, HEALTHY_QUANTILES)
+    return {name: {f"{share:g}": float(value) for share, value in zip(HEALTHY_QUANTILES, values, strict=True)}}
+
+
+@contextmanager
+def scratch_model(method: Any, healthy: Iterable[Scan]) -> Iterator[Path]:
+    """The folder of a model that a method trains for ten minutes on scans in memory; gone at the end of the block.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two scans.
+    """
+    scans = list(healthy)
+    if not scans:
+        msg = (
+            f"{method.name} must learn from healthy scans. Run flairline fit {method.family} SCANS... -o MODEL and"
+            f" give --method {method.name}=MODEL."
+        )
+        raise InputError(msg)
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        cases = [_written(scan, folder / f"{number}") for number, scan in enumerate(scans)]
+        method.train(TrainingData(cases), folder / "model", max_minutes=10)
+        yield folder / "model"
+
+
+def _written(scan: Scan, folder: Path) -> Case:
+    """A scan in memory as a case on disk."""
+    flair, brain = folder / "flair.nii.gz", folder / "brain.nii.gz"
+    write_volume(flair, scan.flair)
+    write_mask(brain, scan.brain)
+    return Case("memory", scan.subject + folder.name, flair=flair, brain=brain)

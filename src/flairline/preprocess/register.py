@@ -121,10 +121,13 @@ def register_rigid(
 
 
 def register_affine(
-    fixed: Volume, fixed_brain: Mask, moving: Volume, moving_brain: Mask, engine: Engine
+    fixed: Volume, fixed_brain: Mask, moving: Volume, moving_brain: Mask, engine: Engine, spacing_mm: float = FIXED_MM
 ) -> NDArray[np.float64]:
-    """4x4 RAS matrix from points of `fixed` to points of `moving`, twelve degrees of freedom, by mutual information."""
-    return _register(fixed, fixed_brain, moving, moving_brain, "affine", engine)
+    """4x4 RAS matrix from points of `fixed` to points of `moving`, twelve degrees of freedom, by mutual information.
+
+    `spacing_mm` is the voxel side that greedy's fixed image is brought to.
+    """
+    return _register(fixed, fixed_brain, moving, moving_brain, "affine", engine, spacing_mm)
 
 
 def stripped(image: Volume, brain: Mask) -> Volume:
@@ -165,12 +168,13 @@ def _register(
     moving_brain: Mask | None,
     freedom: Literal["rigid", "affine"],
     engine: Engine,
+    spacing_mm: float = FIXED_MM,
 ) -> NDArray[np.float64]:
     if engine not in ENGINES:
         raise UnknownNameError("registration", engine, ENGINES)
     fixed_part = stripped(fixed, fixed_brain)
     if engine == "greedy":  # the published recipe runs on the whole fixed grid
-        fixed_part = resample_volume(fixed_part, isotropic_space(fixed.space, fixed_brain))
+        fixed_part = resample_volume(fixed_part, isotropic_space(fixed.space, fixed_brain, spacing_mm))
     moving_part = moving if moving_brain is None else stripped(moving, moving_brain)
     start = np.eye(4) if moving_brain is None else centre_of_brain_start(fixed_part, moving_part)
     run = _greedy if engine == "greedy" else _dipy

@@ -22,15 +22,13 @@ from flairline.methods._torch.slice_cache import SliceStore, TrainingSlices, Val
 from flairline.methods._torch.slice_card import card
 from flairline.methods._torch.slices import SliceGrid
 from flairline.methods._torch.training import Budget, steps_done, train
-from flairline.methods._training_data import TrainingData
+from flairline.methods._training_data import TrainingData, healthy_quantiles
 
 if TYPE_CHECKING:
     from flairline.methods._torch.learned import SliceMethod
 
 VALIDATION_BATCH = 32
 SETUP = "setup.json"
-HEALTHY_QUANTILES = (0.9, 0.95, 0.99, 0.995, 0.999)
-"""Quantiles of the score in held-out healthy brain that a model folder states."""
 
 
 @dataclass(frozen=True)
@@ -192,15 +190,5 @@ def _on_healthy(
         errors, pixels = errors + float(objective.l1((images, brains))) * inside, pixels + inside
         score, _ = method.score_slices(network, images, brains)
         scores.append(score[brains > 0].detach().float().cpu())
-    quantiles = torch.quantile(_thinned(torch.cat(scores)), torch.tensor(HEALTHY_QUANTILES))
-    return {
-        "l1_healthy": errors / pixels,
-        "healthy_quantiles": {
-            method.name: {f"{share:g}": float(value) for share, value in zip(HEALTHY_QUANTILES, quantiles, strict=True)}
-        },
-    }
-
-
-def _thinned(values: torch.Tensor, most: int = 1_000_000) -> torch.Tensor:
-    """At most `most` values, evenly spaced: torch's quantile takes no more than 16 million."""
-    return values[:: max(1, math.ceil(len(values) / most))]
+    quantiles = healthy_quantiles(method.name, torch.cat(scores).numpy())
+    return {"l1_healthy": errors / pixels, "healthy_quantiles": quantiles}

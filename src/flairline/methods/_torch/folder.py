@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from flairline.errors import MissingExtraError, ModelError
 from flairline.io.files import prepare_folder, write_bytes, write_json, write_text
@@ -25,7 +28,7 @@ def save_model(folder: Path, method: str, state: Mapping[str, Any], config: Mapp
     method
         The method that can load it.
     state
-        Tensors by name.
+        Tensors by name, all of torch or all of numpy (the latter need no torch).
     config
         What `load_model` gives back: plain values only.
     card
@@ -36,11 +39,8 @@ def save_model(folder: Path, method: str, state: Mapping[str, Any], config: Mapp
     OutputError
         The folder cannot be written to.
     """
-    from safetensors.torch import save
-
     prepare_folder(folder)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_bytes(folder / WEIGHTS, save(tensors))
+    write_bytes(folder / WEIGHTS, _packed(state))
     write_text(folder / CARD, card)
     write_json(folder / CONFIG, {"format": FORMAT, "method": method, **config})
 
@@ -94,10 +94,34 @@ def load_any_config(folder: Path) -> dict[str, Any]:
 def load_weights(folder: Path) -> dict[str, Any]:
     """Read a model folder's tensors. Raises `ModelError` if they are missing or broken."""
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load
     except ModuleNotFoundError as error:
         raise MissingExtraError("A trained model", "deep") from error
+    return _read_weights(folder, load)
+
+
+def load_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Read a model folder's tensors as numpy arrays, without torch. Raises `ModelError` as `load_weights` does."""
+    try:
+        from safetensors.numpy import load
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("A trained model", "deep") from error
+    return _read_weights(folder, load)
+
+
+def _packed(state: Mapping[str, Any]) -> bytes:
+    if all(isinstance(array, np.ndarray) for array in state.values()):
+        from safetensors.numpy import save
+
+        return save({name: np.ascontiguousarray(array) for name, array in state.items()})
+    from safetensors.torch import save as save_tensors
+
+    return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+
+
+def _read_weights(folder: Path, load: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+    from safetensors import SafetensorError
+
     path = folder / WEIGHTS
     try:
         return load(path.read_bytes())

@@ -10,18 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, ModelError
-from flairline.io.nifti import write_mask, write_volume
 from flairline.methods._torch.folder import CONFIG, load_config, load_weights, model_stamp
 from flairline.methods._torch.slices import SliceGrid, Slices, from_slices, to_slices
-from flairline.methods._training_data import TrainingData
-from flairline.types import Case, MethodInfo, Scan, Scorer, Volume
+from flairline.methods._training_data import TrainingData, scratch_model
+from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,18 +87,8 @@ class SliceMethod:
         InputError
             There are fewer than two scans.
         """
-        scans = list(healthy)
-        if not scans:
-            msg = (
-                f"{self.name} must learn from healthy scans. Run flairline fit {self.family} SCANS... -o MODEL and"
-                f" give --method {self.name}=MODEL."
-            )
-            raise InputError(msg)
-        with TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            cases = [_written(scan, folder / f"{number}") for number, scan in enumerate(scans)]
-            self.train(TrainingData(cases), folder / "model", max_minutes=10)
-            scorer = SliceScorer(self, folder / "model", self._config(folder / "model"))
+        with scratch_model(self, healthy) as folder:
+            scorer = SliceScorer(self, folder, self._config(folder))
             scorer.warm()
         return scorer
 
@@ -225,11 +213,3 @@ def chosen_device(wanted: str) -> str:
 def plain(value: Any) -> dict[str, Any]:
     """A dataclass as plain values for config.json."""
     return asdict(value)
-
-
-def _written(scan: Scan, folder: Path) -> Case:
-    """A scan in memory as a case on disk."""
-    flair, brain = folder / "flair.nii.gz", folder / "brain.nii.gz"
-    write_volume(flair, scan.flair)
-    write_mask(brain, scan.brain)
-    return Case("memory", scan.subject + folder.name, flair=flair, brain=brain)

@@ -75,7 +75,7 @@ def to_slices(scan: Scan, grid: SliceGrid) -> Slices:
     brain = scan.brain.array
     indices = np.flatnonzero(brain.any(axis=(0, 1)))
     step, offset = _geometry(brain, scan.spacing_mm, grid)
-    image = np.where(brain, _intensities(scan.flair.array, brain, grid.intensity), np.float32(0))
+    image = np.where(brain, scaled_intensities(scan.flair.array, brain, grid.intensity), np.float32(0))
     images = _sampled(image[:, :, indices], step, offset, grid.size)
     brains = _sampled(brain[:, :, indices].astype(np.float32), step, offset, grid.size) >= 0.5
     images = np.where(brains, np.clip(images, 0, 1), np.float32(0))
@@ -112,7 +112,8 @@ def _geometry(
     return (steps[0], steps[1]), (offsets[0], offsets[1])
 
 
-def _intensities(array: FloatArray, brain: BoolArray, how: Intensity) -> FloatArray:
+def scaled_intensities(array: FloatArray, brain: BoolArray, how: Intensity) -> FloatArray:
+    """An image in [0, 1] by its own brain, as `SliceGrid` names the ways; outside the brain it means nothing."""
     values = array[brain]
     if how == "equalised":
         equalised = np.zeros_like(array)
