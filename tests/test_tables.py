@@ -123,7 +123,7 @@ def test_samples_show_left_on_the_right_and_the_truths_slice(done):
     samples = list(paper_figures.choose_samples(result, SMALL, RecipeMaps(recipes.load("histeq"))))
     assert [sample.dataset for sample in samples] == ["MSLUB", "MSLUB", "MSSEG2015"]
     assert samples[0].truth.sum() == 16
-    shown = paper_figures._as_shown(samples[0].truth)
+    shown = paper_figures.as_shown(samples[0].truth)
     _, column = np.argwhere(shown).mean(axis=0)
     assert column > shown.shape[1] / 2  # the block lies on the patient's left
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flairline import ablation, benchmark, tables
+from flairline import ablation, benchmark, reconstruction, tables
 from flairline.benchmark import FileMaps, Progress, RecipeMaps, Result
 from flairline.errors import GridError
 from flairline.preprocess.atlas import load_atlas
@@ -42,7 +42,8 @@ def run(
     settings: Settings,
     progress: Progress,
 ) -> Done:
-    """Judge every method by every protocol and write OUT/rows.csv; for the paper's protocols its tables and figures.
+    """Judge every method by every protocol and write OUT/rows.csv; for the paper's protocols its tables and figures,
+    for networks that reconstruct figure 4 and its table.
 
     Intermediate maps stay in OUT/work.
 
@@ -75,6 +76,8 @@ def run(
     ):
         _write_tables(cases, maps, protocols, settings, progress, done)
         _write_figures(maps, settings, progress, done)
+    if any(map(reconstruction.is_reconstructing, maps)) and any(result.counts for result in done.results):
+        _write_reconstructions(maps, settings, progress, done)
     if settings.ablate:
         _write_ablation(cases, maps, protocols, settings, progress, done)
     return done
@@ -116,6 +119,16 @@ def _write_figures(maps: Sequence[RecipeMaps | FileMaps], settings: Settings, pr
 
     paper_figures.write(settings.out / "figures", done.results, maps, progress)
     done.written["Figures"] = settings.out / "figures"
+
+
+def _write_reconstructions(
+    maps: Sequence[RecipeMaps | FileMaps], settings: Settings, progress: Progress, done: Done
+) -> None:
+    from flairline.report import reconstruction_figure
+
+    reconstruction.write(settings.out / "tables", done.results, maps)
+    reconstruction_figure.write(settings.out / "figures", done.results, maps, progress)
+    done.written["Reconstruction against Dice"] = settings.out / "tables" / "reconstruction.md"
 
 
 def _write_ablation(

@@ -79,7 +79,12 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
 def _documents(out: Path) -> list[Document]:
     """The tables that a benchmark wrote into OUT/tables and OUT/ablation, from their Markdown."""
     found = []
-    for kind, pattern in (("tables", "tables/*.md"), ("ablation", "ablation/*/*.md")):
+    patterns = {
+        "tables": "tables/[0-9]*.md",
+        "reconstruction": "tables/reconstruction.md",
+        "ablation": "ablation/*/*.md",
+    }
+    for kind, pattern in patterns.items():
         for path in sorted(out.glob(pattern)):
             lines = path.read_text(encoding="utf-8").splitlines()
             cells = [_cells(line) for line in lines if line.startswith("|")]

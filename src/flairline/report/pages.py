@@ -137,7 +137,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Document:
-    """A table that a benchmark wrote: where it stands ("tables" or "ablation"), caption, cells as text, notes."""
+    """A table that a benchmark wrote: caption, cells as text, notes; `kind` is tables, reconstruction or ablation."""
 
     kind: str
     title: str

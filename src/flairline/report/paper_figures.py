@@ -68,15 +68,15 @@ def write(
             continue
         for number, result in enumerate(mine):
             progress(f"drawing {result.method}, {protocol.name}", number, len(mine))
-            where = f"{protocol.name}_{result.method}"
+            where = f"{protocol.name}_{file_name(result.method)}"
             if result.method not in CONTROLS:
                 samples = list(choose_samples(result, protocol, by_name[result.method]))
                 if samples:
-                    paths += _save(folder / f"figure2_{where}", draw_inputs(samples, protocol))
-                    paths += _save(folder / f"figure3_{where}", draw_results(samples, result))
-            paths += _save(folder / f"dice_by_threshold_{where}", draw_dice_by_threshold(result))
-            paths += _save(folder / f"dice_by_lesion_size_{where}", draw_dice_by_size(result, protocol))
-        paths += _save(folder / f"precision_recall_{protocol.name}", draw_precision_recall(mine))
+                    paths += save(folder / f"figure2_{where}", draw_inputs(samples, protocol))
+                    paths += save(folder / f"figure3_{where}", draw_results(samples, result))
+            paths += save(folder / f"dice_by_threshold_{where}", draw_dice_by_threshold(result))
+            paths += save(folder / f"dice_by_lesion_size_{where}", draw_dice_by_size(result, protocol))
+        paths += save(folder / f"precision_recall_{protocol.name}", draw_precision_recall(mine))
     return paths
 
 
@@ -130,11 +130,11 @@ def dice_by_size(result: Result, dataset: str, protocol: Protocol) -> tuple[NDAr
 
 def draw_inputs(samples: Sequence[Sample], protocol: Protocol) -> Figure:
     """Figure 2: slices as the method gets them, and the same with the truth's outline."""
-    figure, axes = _grid(2, len(samples))
+    figure, axes = picture_grid(2, len(samples))
     for column, sample in enumerate(samples):
         _show(axes[0][column], sample.flair)
         _show(axes[1][column], sample.flair)
-        axes[1][column].contour(_as_shown(sample.truth), [0.5], colors=TRUTH_COLOUR, linewidths=1.0)
+        axes[1][column].contour(as_shown(sample.truth), [0.5], colors=TRUTH_COLOUR, linewidths=1.0)
         axes[0][column].set_title(f"{sample.dataset}\n{sample.scan}", fontsize=8)
     _name_rows(axes, ("input", "truth"))
     figure.suptitle(f"Samples, {protocol.name}", fontsize=9)
@@ -143,7 +143,7 @@ def draw_inputs(samples: Sequence[Sample], protocol: Protocol) -> Figure:
 
 def draw_results(samples: Sequence[Sample], result: Result) -> Figure:
     """Figure 3: input, mask at the threshold that is best for the data set, truth."""
-    figure, axes = _grid(3, len(samples))
+    figure, axes = picture_grid(3, len(samples))
     for column, sample in enumerate(samples):
         _show(axes[0][column], sample.flair)
         _show(axes[1][column], sample.mask.astype(np.float32))
@@ -250,7 +250,7 @@ def _cycle(items: Sequence[Any]) -> Iterator[Any]:
         yield from items
 
 
-def _as_shown(array: NDArray) -> NDArray:
+def as_shown(array: NDArray) -> NDArray:
     """(x, y) in RAS+ -> rows from bottom to top, the patient's right on the left."""
     return array[::-1].T
 
@@ -258,10 +258,11 @@ def _as_shown(array: NDArray) -> NDArray:
 def _show(axis: Axes, array: NDArray[np.float32]) -> None:
     low, high = float(array.min()), float(np.percentile(array, 99.8)) if array.any() else 1.0
     high = high if high > low else low + 1.0
-    axis.imshow(_as_shown(array), cmap="gray", origin="lower", vmin=low, vmax=high, interpolation="nearest")
+    axis.imshow(as_shown(array), cmap="gray", origin="lower", vmin=low, vmax=high, interpolation="nearest")
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
+def picture_grid(rows: int, columns: int) -> tuple[Figure, Any]:
+    """A figure for pictures, and its axes (rows, columns)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 * columns + 0.5, 1.5 * rows + 0.8), layout="constrained")
@@ -288,7 +289,12 @@ def _panels(n: int) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n]
 
 
-def _save(path: Path, figure: Figure) -> list[Path]:
+def file_name(name: str) -> str:
+    """A method's or data set's name as part of a file's: METHOD=FOLDER has the folder's bars in it."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+
+
+def save(path: Path, figure: Figure) -> list[Path]:
     """PNG and SVG, without a date, so that the same results give the same files."""
     import matplotlib
 

@@ -7,7 +7,7 @@ A method is a network, an objective and a scorer (`network`, `objective`, `score
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -151,9 +151,17 @@ class SliceScorer:
             volumes.append(Volume(from_slices(score, slices, scan), scan.space))
         return volumes
 
-    def reconstruction(self, scan: Scan) -> tuple[Volume, Volume]:
-        """What the network sees, in [0, 1], and what it takes for healthy, on the scan's grid."""
+    def reconstruction(self, scan: Scan, only: int | None = None) -> tuple[Volume, Volume]:
+        """What the network sees, in [0, 1], and what it takes for healthy, on the scan's grid.
+
+        With `only` just that axial slice is made, cut and scaled as in the whole scan; the others are zero.
+        """
         slices = to_slices(scan, self.grid)
+        if only is not None:
+            kept = slices.indices == only
+            slices = replace(
+                slices, images=slices.images[kept], brains=slices.brains[kept], indices=slices.indices[kept]
+            )
         _, reconstruction = self._scored(slices)
         images = (slices.images, reconstruction)
         seen, healthy = (Volume(from_slices(values, slices, scan), scan.space) for values in images)
@@ -171,6 +179,8 @@ class SliceScorer:
     def _scored(self, slices: Slices) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         import torch
 
+        if not len(slices.images):
+            return slices.images, slices.images
         network, device = self._network
         images, brains = (
             torch.from_numpy(array.astype(np.float32))[:, None].to(device) for array in (slices.images, slices.brains)

@@ -94,6 +94,13 @@ def from_slices(values: NDArray[np.floating], slices: Slices, scan: Scan) -> Flo
     return volume
 
 
+def to_unit(array: FloatArray, brain: BoolArray) -> FloatArray:
+    """An image from the brain's .2 % quantile to its 99.8 % quantile, clipped to [0, 1]."""
+    low, high = np.quantile(array[brain], (LOW_QUANTILE, HIGH_QUANTILE))
+    scale = high - low if high > low else 1.0
+    return np.clip((array - low) / scale, 0, 1).astype(np.float32)
+
+
 def _geometry(
     brain: BoolArray, spacing_mm: tuple[float, float, float], grid: SliceGrid
 ) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -121,9 +128,7 @@ def scaled_intensities(array: FloatArray, brain: BoolArray, how: Intensity) -> F
         return equalised
     if how == "tissue":
         return np.clip(0.4 + normal_tissue(values).z(array) / TISSUE_WIDTHS, 0, 1)
-    low, high = np.quantile(values, (LOW_QUANTILE, HIGH_QUANTILE))
-    scale = high - low if high > low else 1.0
-    return np.clip((array - low) / scale, 0, 1).astype(np.float32)
+    return to_unit(array, brain)
 
 
 def _sampled(

@@ -1,4 +1,4 @@
-"""The tables that a benchmark wrote: the paper's with ours beside them, and what the Dice is made of."""
+"""The tables that a benchmark wrote: the paper's with ours beside them, reconstruction against Dice, and what the Dice is made of."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def render(page: Page) -> Section | None:
     if not isinstance(page, CohortPage) or not page.documents:
         return None
     kinds = {document.kind for document in page.documents}
-    titles = {"tables": "The paper's tables", "ablation": "What the Dice is made of"}
+    titles = {
+        "tables": "The paper's tables",
+        "reconstruction": "Reconstruction against Dice",
+        "ablation": "What the Dice is made of",
+    }
     title = ", and ".join(titles[kind] for kind in titles if kind in kinds)
     return Section(50, "documents", title, render_text(TEMPLATE, documents=page.documents))
