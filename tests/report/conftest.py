@@ -15,10 +15,17 @@ LEFT_BLOB_MM = (-31.0, 12.0, 8.0)
 """Centre of the large blob: on the patient's left."""
 
 
-def head_scan(subject: str = "sub-phantom", spacing_mm: float = 2.0) -> tuple[Scan, Mask]:
-    """A scan and its truth: one large blob on the patient's left, one small blob on the right."""
+def head_scan(
+    subject: str = "sub-phantom", spacing_mm: float = 2.0, turn: np.ndarray | None = None
+) -> tuple[Scan, Mask]:
+    """A scan and its truth: one large blob on the patient's left, one small blob on the right.
+
+    `turn` (3, 3) turns the grid, not the head.
+    """
     vox_to_ras = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    vox_to_ras[:3, 3] = -(np.array(SHAPE) - 1) / 2 * spacing_mm
+    if turn is not None:
+        vox_to_ras[:3, :3] = turn * spacing_mm
+    vox_to_ras[:3, 3] = -vox_to_ras[:3, :3] @ ((np.array(SHAPE) - 1) / 2)
     space = Space(SHAPE, vox_to_ras)
     i, j, k = np.indices(SHAPE)
     ras = np.einsum("ab,bxyz->axyz", vox_to_ras[:3, :3], np.stack([i, j, k])) + vox_to_ras[:3, 3].reshape(3, 1, 1, 1)
@@ -34,10 +41,15 @@ def head_scan(subject: str = "sub-phantom", spacing_mm: float = 2.0) -> tuple[Sc
 
 def scan_page(subject: str = "sub-phantom", with_truth: bool = True, **summary: object) -> ScanPage:
     """A page of `head_scan`: one blob found, a false region at the front, a shifted edge."""
-    scan, truth = head_scan(subject)
+    return page_of(*head_scan(subject), with_truth=with_truth, **summary)
+
+
+def page_of(scan: Scan, truth: Mask, with_truth: bool = True, **summary: object) -> ScanPage:
+    """As `scan_page`, of any scan that has `SHAPE`."""
+    subject = scan.subject
     inside = scan.brain.array
     order = scan.flair.array[inside].argsort().argsort()
-    score = np.zeros(SHAPE, dtype=np.float32)
+    score = np.zeros(scan.space.shape, dtype=np.float32)
     score[inside] = (order + 1) / order.size
     mask = score >= 0.985
     centre = list(LEFT_BLOB_MM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -13,11 +14,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from flairline.io.files import write_json
+from flairline.io.nifti import read_mask, read_volume
 from flairline.report import build, collect, serve, templates, verdicts
+from flairline.types import Mask, Scan
+
+from .conftest import LEFT_BLOB_MM, head_scan, page_of
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = os.environ.get("FLAIRLINE_REQUIRE_BROWSER") == "1"
@@ -109,8 +115,13 @@ def canvas_pixels(driver: Any) -> np.ndarray:
         "document.getElementById('viewer-canvas').scrollIntoView({block: 'center', behavior: 'instant'})"
     )
     time.sleep(0.3)
-    shot = driver.find_element("id", "viewer-canvas").screenshot_as_png
-    return np.asarray(Image.open(BytesIO(shot)).convert("RGB")).astype(int)
+    box = driver.execute_script(
+        "const r = document.getElementById('viewer-canvas').getBoundingClientRect();"
+        "return [r.left, r.top, r.right, r.bottom].map(Math.round)"
+    )
+    # Of the window, then cut: an element's own screenshot gives up after ten seconds, which a busy machine may need.
+    shot = base64.b64decode(driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
+    return np.asarray(Image.open(BytesIO(shot)).convert("RGB").crop(box)).astype(int)
 
 
 def colours(driver: Any) -> dict[str, int]:
@@ -146,18 +157,56 @@ def test_opens_from_a_file_and_shows_scan_and_mask(visit, page_path):
     )
 
 
-def test_the_viewer_says_which_side_is_which(visit, make_page, tmp_path):
-    """The blob on the patient's left lies right of the middle of the axial picture."""
+def as_file_says(folder: Path, orientation: str) -> tuple[Scan, Mask]:
+    """The small head, written with the file's axes in the given order (or oblique, axes in LPS) and read again."""
+    from scipy.spatial.transform import Rotation
+
+    turn = Rotation.from_euler("xyz", (9, -6, 14), degrees=True).as_matrix() if orientation == "oblique" else None
+    scan, truth = head_scan(turn=turn)
+    axes = "LPS" if orientation == "oblique" else orientation
+    turned = nib.orientations.ornt_transform(
+        nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axes)
+    )  # fmt: skip
+    images = {"flair": scan.flair.array, "brain": scan.brain.array, "truth": truth.array}
+    for name, array in images.items():
+        kind = np.float32 if name == "flair" else np.uint8
+        image = nib.Nifti1Image(array.astype(kind), scan.space.vox_to_ras).as_reoriented(turned)
+        nib.save(image, folder / f"{name}.nii.gz")
+    flair = read_volume(folder / "flair.nii.gz")
+    brain, lesions = read_mask(folder / "brain.nii.gz"), read_mask(folder / "truth.nii.gz")
+    read = Scan(orientation, flair, Mask(brain.array, flair.space))
+    return read, Mask(lesions.array, flair.space)
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LAS", "LPS", "oblique"])
+def test_the_viewer_says_which_side_is_which(visit, tmp_path, orientation):
+    """The blob on the patient's left is there by NiiVue's own coordinates, and drawn right of the picture's middle."""
     from scipy import ndimage
 
-    page = make_page(lesions=[{"volume_ml": 5.6, "centre_mm": [-31.0, 12.0, 8.0], "side": "left"}])
+    left = [round(value, 1) for value in LEFT_BLOB_MM]
+    page = page_of(
+        *as_file_says(tmp_path, orientation), lesions=[{"volume_ml": 5.6, "centre_mm": left, "side": "left"}]
+    )
     driver = visit(build.write_scan_page(tmp_path / "s", page))
+    # NiiVue turns mm into a voxel of the embedded volume by its header; the score there is what the page shows.
+    for place, marked in ((left, True), ([-left[0], *left[1:]], False), ([left[0], -left[1], left[2]], False)):
+        driver.execute_script(
+            "document.dispatchEvent(new CustomEvent('flairline:goto', {detail: arguments[0]}))", place
+        )
+        readout = driver.execute_script("return document.getElementById('viewer-readout').textContent")
+        score = readout.split("score ")[1]
+        assert (not score.startswith("below") and float(score) >= page.threshold.value) == marked, (place, readout)
+        shown = [float(value) for value in readout.split("S ")[1].split(" mm")[0].split(",")]
+        assert shown == pytest.approx(place, abs=1.8)  # a voxel of 2 mm, turned
+    driver.execute_script("document.querySelector('#lesion-table [data-goto]').click()")
     driver.execute_script("document.querySelector('[data-view=axial]').click()")
     picture = canvas_pixels(driver)
     # Blue over the bright blob; erosion takes the crosshair away.
     blob = ndimage.binary_erosion((picture[..., 2] - picture[..., 0] > 40), iterations=4)
     assert blob.sum() > 200
-    assert np.nonzero(blob)[1].mean() > picture.shape[1] / 2 + 20
+    rows, columns = np.nonzero(blob)
+    assert columns.mean() > picture.shape[1] / 2 + 20
+    assert rows.mean() < picture.shape[0] / 2  # and in front of the middle, which is up
 
 
 def test_the_slider_changes_the_mask_and_back(visit, page_path):

@@ -177,6 +177,17 @@ def test_dice_on_the_page_is_that_of_its_mask_and_truth(make_page):
     assert f"Dice with the truth {expected:.3f}" in re.sub(r"\s+", " ", text_of(build.scan_page(page)))
 
 
+def test_the_head_says_how_many_lesions_were_found_and_what_was_marked_beside_them(make_page):
+    page = make_page()
+    left_only = page.truth.array & (np.indices(page.truth.array.shape)[0] < 35)
+    beside = np.zeros_like(left_only)
+    beside[40:42, 60:63, 30] = True  # 6 voxels of 8 mm3
+    page = replace(page, mask=replace(page.mask, array=left_only | beside))
+    words = re.sub(r"\s+", " ", text_of(build.scan_page(page)))
+    assert "Lesions of the truth 1 of 2 found 0.0480 ml marked outside them" in words
+    assert "of the truth" not in text_of(build.scan_page(make_page(with_truth=False)))
+
+
 def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
     page = make_page()
     move = np.eye(4)

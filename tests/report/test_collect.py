@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from flairline.cli import app
 from flairline.errors import InputError
-from flairline.report import build, collect, verdicts
+from flairline.report import build, collect, outliers, verdicts
 from flairline.report import judged as judged_pages
 from flairline.report.pages import CohortScan
 from flairline.report.verdicts import Verdict
@@ -145,6 +145,21 @@ def test_who_is_looked_at_of_many():
     chosen = judged_pages.to_look_at([*scans, flagged])
     dice = sorted(scan.metrics.get("dice_at_oracle", 9) for scan in chosen)
     assert dice == pytest.approx([0.01, 0.5, 0.5, 0.59, 0.59, 0.59, 9])
+
+
+def test_a_scan_of_two_methods_is_one_scan_to_its_quality_figures():
+    def scan(number: int, method: str, dice: float) -> CohortScan:
+        summary = {"subject": f"s{number}", "dataset": "d", "qc": {"figures": {"brain_ml": 1000.0 + number}}}
+        return CohortScan(summary, folder=f"d/s{number}", method=method, metrics={"dice_at_oracle": dice})
+
+    # The poor method's Dice are no outliers of the good one's.
+    good = [scan(i, "good", 0.8 + 0.01 * i) for i in range(20)]
+    poor = [scan(i, "poor", 0.1 + 0.01 * i) for i in range(4)]
+    figures = outliers.figures_of([*good, *poor])
+    assert len(figures["Brain (ml)"]) == 20 and len(figures["Dice, oracle threshold"]) == 24
+    assert outliers.outliers_of([*good, *poor]) == []
+    found = outliers.outliers_of([*good, *poor, scan(30, "good", 0.1)])
+    assert [(one.subject, name) for one, name in found] == [("s30", "Dice, oracle threshold")]
 
 
 def test_maps_of_others_get_pages_with_or_without_a_flair(table, tmp_path, head):

@@ -52,18 +52,29 @@ def outlying(values: np.ndarray) -> np.ndarray:
     return (values < low - reach - slack) | (values > high + reach + slack)
 
 
+def _words(name: str) -> str:
+    """A quality figure's name for people: its unit in brackets."""
+    stem, _, unit = name.rpartition("_")
+    return f"{stem.replace('_', ' ')} ({unit})" if unit in ("mm", "ml") and stem else name.replace("_", " ")
+
+
 def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, float]]]:
     """Name -> every scan with a finite value of that figure, and the value."""
     found: dict[str, list[tuple[CohortScan, float]]] = {}
+    seen: set[str] = set()
     for scan in scans:
         summary = scan.summary
+        quality = {} if scan.key in seen else quality_figures(summary.get("qc"))  # one scan, however many methods
+        if "brain_volume_ml" in summary:
+            quality.pop("brain_ml", None)
+        seen.add(scan.key)
         figures: dict[str, Any] = {
             "Volume (ml)": summary.get("lesion_volume_ml"),
             "Regions": summary.get("n_lesions"),
             "Threshold": (summary.get("threshold") or {}).get("value"),
             "Brain volume (ml)": summary.get("brain_volume_ml"),
             **{words: scan.metrics[name] for name, words in METRICS.items() if name in scan.metrics},
-            **quality_figures(summary.get("qc")),
+            **{_words(name).capitalize(): value for name, value in quality.items()},
         }
         for name, value in figures.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value):

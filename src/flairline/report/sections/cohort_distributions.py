@@ -11,7 +11,7 @@ from markupsafe import Markup
 from flairline.report.figures import new_figure, svg
 from flairline.report.outliers import FENCE, MIN_SCANS, figures_of, group_of, outlying_by_group
 from flairline.report.pages import CohortPage, CohortScan, Page, Section
-from flairline.report.templates import render_text
+from flairline.report.templates import number, render_text
 
 TEMPLATE = """
 <p class="muted">An outlier lies more than {{ fence }} interquartile ranges outside the quartiles{% if groups %} of its own method
@@ -23,6 +23,7 @@ and data set{% endif %}.</p>
 {% for name, href, value in chart.outliers %}{% if href %}<a href="{{ href }}">{{ name }}</a>{% else %}{{ name }}{% endif %}
  ({{ value | number }}){{ ', ' if not loop.last else '.' }}{% endfor %}{% else %}No outlier.{% endif %}</figcaption></figure>
 {% endfor %}</div>
+{% if same %}<p class="muted">The same in every scan: {{ same | join("; ") }}.</p>{% endif %}
 """
 
 
@@ -30,14 +31,18 @@ def render(page: Page) -> Section | None:
     """A histogram for every figure that at least three scans have."""
     if not isinstance(page, CohortPage):
         return None
-    charts = []
+    charts, same = [], []
     for name, values in figures_of(page.scans).items():
-        if len(values) >= MIN_SCANS:
+        if len(values) < MIN_SCANS:
+            continue
+        if len({value for _, value in values}) == 1:
+            same.append(f"{name} {number(values[0][1])}")
+        else:
             charts.append(_chart(name, values))
-    if not charts:
+    if not charts and not same:
         return None
     groups = len({group_of(scan) for scan in page.scans}) > 1
-    html = render_text(TEMPLATE, charts=charts, fence=f"{FENCE:g}", groups=groups)
+    html = render_text(TEMPLATE, charts=charts, fence=f"{FENCE:g}", groups=groups, same=same)
     return Section(20, "distributions", "Distributions", html)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flairline.metrics._lesions import count_hits
 from flairline.report.pages import Page, ScanPage, Section, flags_of
 from flairline.report.templates import render_text
 
@@ -18,6 +19,8 @@ TEMPLATE = """
   {% if brain_ml %}<div><dt>Brain volume</dt><dd>{{ brain_ml | number(4) }} <small>ml</small></dd></div>{% endif %}
   {% if dice is not none %}<div><dt>Dice with the truth</dt><dd>{{ dice | number }}
     <span class="why">truth {{ truth_ml | number }} ml</span></dd></div>{% endif %}
+  {% if hits %}<div><dt>Lesions of the truth</dt><dd>{{ hits[0] }} <small>of {{ hits[1] }} found</small>
+    <span class="why">{{ false_ml | number }} ml marked outside them</span></dd></div>{% endif %}
 </dl>
 {% if note %}<p class="note" role="note"><strong>{{ note[0] | upper }}{{ note[1:] }}</strong>
 The threshold fixes how much of the brain is marked, so the volume above says nothing about how much is abnormal.
@@ -53,6 +56,8 @@ def render(page: Page) -> Section | None:
         threshold=page.threshold,
         brain_ml=brain_ml,
         dice=_dice(page),
+        hits=count_hits(page.truth.array, page.mask.array) if page.truth is not None else None,
+        false_ml=_false_ml(page),
         truth_ml=page.truth.volume_ml if page.truth is not None else None,
         note=str(summary.get("note") or ""),
         oracle=page.threshold.rule == page.threshold.ORACLE,
@@ -76,6 +81,13 @@ def _how(page: ScanPage) -> str:
     shape = " × ".join(map(str, page.scan.space.shape))
     spacing = " × ".join(f"{side:.3g}" for side in page.scan.spacing_mm)
     return " · ".join([*filter(None, parts), f"{shape} voxels of {spacing} mm"])
+
+
+def _false_ml(page: ScanPage) -> float:
+    """Volume that is marked but no lesion of the truth."""
+    if page.truth is None:
+        return 0.0
+    return float((page.mask.array & ~page.truth.array).sum()) * page.scan.space.voxel_ml
 
 
 def _dice(page: ScanPage) -> float | None:
