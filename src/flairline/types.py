@@ -106,7 +106,8 @@ class Mask:
 class Scan:
     """One subject at one time: a FLAIR, where its brain is, and what else there is, all on one grid.
 
-    `sources` names the file each image came from, with its sha256 where it was computed.
+    `sources` names the file each image came from, with its sha256 where it was computed. `mni_to_native` is the 4x4
+    matrix from points of the symmetric atlas MNI152 to this scan's (RAS mm) where it was registered to that atlas.
     """
 
     subject: str
@@ -115,6 +116,7 @@ class Scan:
     t1: Volume | None = None
     t2: Volume | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    mni_to_native: NDArray[np.float64] | None = None
 
     @property
     def space(self) -> Space:

@@ -120,6 +120,85 @@ def test_training_writes_a_folder_that_scores(trained, patient):
     np.testing.assert_array_equal(recipe.scorer()(patient[0]).array, found)
 
 
+def test_the_card_lists_the_average_brain_where_it_was_learned_from(trained):
+    from flairline.methods._torch.unet import SIZES
+    from flairline.methods._torch.unet_card import card
+
+    assert all(size.template for name, size in SIZES.items() if name != "test")
+    config = json.loads((trained[0] / "config.json").read_text())
+    assert "MNI152" not in card(config)
+    config["size"]["template"] = True
+    assert "average brain in nilearn's wheel (MNI152 2009a" in card(config)
+
+
+def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, monkeypatch):
+    from flairline.methods._torch import fit_unet
+
+    marked = np.full((3, 3, 3), 9, np.uint8)
+    seen, size = [], dataclasses.replace(fit_unet.SIZES["test"], template=True)
+    monkeypatch.setattr(fit_unet, "mni_classes", lambda: marked)
+    monkeypatch.setitem(fit_unet.SIZES, "test", size)
+
+    def stop_after_two(folder, maps, *_):
+        seen.append([one.shape == marked.shape for one in maps])
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return []
+
+    monkeypatch.setattr(fit_unet, "fill_cache", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        fit_unet.fit_folder(trained[1], tmp_path / "model", preset="test")
+    assert seen == [[False, True], [False, False]]
+
+
+def test_the_average_brain_has_its_parts_where_they_belong():
+    from flairline.methods._torch import synthesis as brain
+    from flairline.methods._torch.mni_classes import mni_classes
+
+    classes = mni_classes()
+    np.testing.assert_array_equal(classes, classes[::-1])  # left and right alike, as the template
+    ml = np.bincount(classes.ravel(), minlength=len(brain.CLASSES)) / 1000
+    assert 500 < ml[brain.WHITE] < 750
+    assert 700 < ml[brain.CORTEX] < 1000
+    assert 10 < ml[brain.VENTRICLE] < 40
+    assert 20 < ml[brain.STEM] < 60
+    assert 120 < ml[brain.CEREBELLAR_CORTEX] + ml[brain.CEREBELLAR_WHITE] < 250
+    for nucleus in (brain.THALAMUS, brain.CAUDATE, brain.PUTAMEN):
+        assert 5 < ml[nucleus] < 30
+    assert not ml[[brain.SOFT, brain.SKULL, brain.SKIN]].any()
+    from scipy import ndimage
+
+    around = ndimage.binary_dilation(classes == brain.VENTRICLE, iterations=3)
+    assert not (around & (classes == brain.OUTSIDE)).any()
+    height = [np.argwhere(classes == part)[:, 2].mean() for part in (brain.CEREBELLAR_CORTEX, brain.THALAMUS)]
+    assert height[0] < height[1]
+    inside = np.argwhere((classes > brain.CSF) & (classes <= brain.HIPPOCAMPUS))
+    np.testing.assert_array_equal(inside.min(axis=0)[:2], 10)  # the template ends just below the brain stem
+    np.testing.assert_array_equal(inside.max(axis=0), np.array(classes.shape) - 11)
+
+
+def test_some_scans_are_blurred_along_every_axis(monkeypatch):
+    import torch
+
+    from flairline.methods._torch import synthesis
+
+    sharp = np.random.default_rng(0).normal(size=(40, 41, 42)).astype(np.float32)
+    roughness = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(synthesis, "BLURRED_SHARE", share)
+        found = [
+            synthesis._scanner(
+                torch.from_numpy(sharp.copy()),
+                torch.zeros(sharp.shape),
+                np.random.default_rng(seed),
+                torch.Generator().manual_seed(seed),
+            )[0].numpy()
+            for seed in range(6)
+        ]
+        roughness.append([float(np.abs(np.diff(image, axis=axis)).mean()) for image in found for axis in range(3)])
+    assert np.mean(roughness[1]) < 0.6 * np.mean(roughness[0])
+
+
 def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
     from flairline.methods._torch.training import steps_done
 

@@ -57,7 +57,7 @@ def load_atlas(atlas: str, cache: Path | None = None) -> Atlas:
         The file is no atlas, or it could not be fetched.
     """
     if atlas == "mni":
-        return _read(_mni_file(), "mni")
+        return _read(mni_file(), "mni")
     if atlas == "sri24":
         return _read(fetch_sri24(cache), "sri24")
     if not Path(atlas).exists() and "/" not in atlas and "." not in atlas:
@@ -82,7 +82,7 @@ def _read(path: Path, name: str) -> Atlas:
     return Atlas(name, t1, Mask(ndimage.binary_fill_holes(brain), t1.space), path)
 
 
-def _mni_file() -> Path:
+def mni_file() -> Path:
     """The atlas in nilearn's wheel, found without importing nilearn."""
     spec = importlib.util.find_spec("nilearn")
     folder = Path(spec.origin).parent / "datasets" / "data" if spec is not None and spec.origin else Path()

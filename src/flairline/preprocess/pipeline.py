@@ -123,7 +123,8 @@ class Prepared:
             t1 = _within(carry_volume(self.t1, atlas.space, self.atlas_to_t1), brain)
         t2 = None if self.scan.t2 is None else _within(carry_volume(self.scan.t2, atlas.space, to_native), brain)
         flair = _within(carry_volume(self.scan.flair, atlas.space, to_native), brain)
-        return Scan(self.scan.subject, flair, brain, t1, t2, self.scan.sources)
+        identity = None if self.scan.mni_to_native is None else np.eye(4)
+        return Scan(self.scan.subject, flair, brain, t1, t2, self.scan.sources, identity)
 
     def to_atlas(self, image: Volume) -> Volume:
         """A native image or score on the atlas's grid, by one linear interpolation."""
@@ -426,6 +427,7 @@ class _Preparation:
             None if t1_native is None else _finite_outside(t1_native, state["brain"]),
             self._t2(flair, state["brain"]),
             {name: str(path) for name in ("flair", "t1", "t2", "brain") if (path := getattr(self.case, name))},
+            atlas_to_native.ras_to_ras if atlas_to_native is not None and self.settings.atlas == "mni" else None,
         )
         return Prepared(
             scan,

@@ -16,6 +16,7 @@ from flairline.io.files import prepare_folder, sha256, write_json
 from flairline.io.nifti import read_mask, read_volume
 from flairline.methods._torch.cache import Crops, fill_cache
 from flairline.methods._torch.folder import load_config, load_weights
+from flairline.methods._torch.mni_classes import mni_classes, mni_files
 from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import Budget, has_bf16, steps_done, train
 from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
@@ -51,7 +52,8 @@ def fit_folder(
     Parameters
     ----------
     label_maps
-        Whole-head label maps with FreeSurfer's numbers at 1 mm. The last two are held out for validation.
+        Whole-head label maps with FreeSurfer's numbers at 1 mm. The last two are held out for validation; nilearn's
+        average brain, where the preset has it, is not.
     folder
         The model folder; the cache of synthetic scans and the checkpoints go into ``folder/training``.
     preset
@@ -80,9 +82,10 @@ def fit_folder(
     lightning.seed_everything(seed, verbose=False)
     maps = [to_classes(read_volume(path).array) for path in label_maps]
     drawings = [shape_in_mni_box(path) for path in shapes] or None
-    stems = fill_cache(work / "scans", maps[:-HELD_OUT], size.scans, seed, drawings, workers)
+    learned = [*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])]
+    stems = fill_cache(work / "scans", learned, size.scans, seed, drawings, workers)
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
-    budget = Budget(size.steps, max_minutes, validate_every=min(300, max(1, size.steps // 5)))
+    budget = Budget(size.steps, max_minutes, validate_every=min(300, max(1, size.steps // size.validations)))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
     before = None if start is None else load_config(start, "synthetic_unet")
     if start is not None:
@@ -100,7 +103,8 @@ def fit_folder(
     )
     from flairline.methods._torch.unet_card import write_model
 
-    sources = {path.name: sha256(path) for path in (*label_maps, *shapes)}
+    templates = mni_files() if size.template else ()
+    sources = {path.name: sha256(path) for path in (*label_maps, *templates, *shapes)}
     write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
     write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed, before)
 

@@ -85,6 +85,8 @@ INTENSITY = {
 
 Z_RANGE = (-5.0, 10.0)
 """The network sees normal tissue at 0, in half-widths, cut off here; outside the brain is as dark as CSF."""
+BLURRED_SHARE = 0.125
+"""Share of the scans that are blurred along every axis, by up to 2 mm (standard deviation)."""
 MIN_LESION = 0.25
 """A voxel belongs to the truth where at least this share of it is lesion, after the blur of the scan's resolution."""
 
@@ -106,6 +108,11 @@ def to_classes(labels: NDArray[np.floating]) -> NDArray[np.uint8]:
     for index, known in FREESURFER.items():
         table[list(known)] = index
     classes = table[np.maximum(numbers, 0)]
+    return cropped(classes)
+
+
+def cropped(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A class map cut to the brain and 10 voxels around it."""
     inside = np.argwhere((classes >= VENTRICLE) & (classes <= HIPPOCAMPUS))
     low, high = np.maximum(inside.min(axis=0) - 10, 0), inside.max(axis=0) + 11
     return np.ascontiguousarray(classes[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
@@ -256,6 +263,9 @@ def _scanner(
     thick = float(rng.uniform(1, 6)) if rng.random() < 0.65 else 1.0
     sigmas = [in_plane] * 3
     sigmas[thick_axis] = max(in_plane, thick / 2.355)
+    if rng.random() < BLURRED_SHARE:  # 2 mm scans, averages of several
+        wide = float(rng.uniform(0.7, 2.0))
+        sigmas = [max(sigma, wide) for sigma in sigmas]
     image, share = blur(image, tuple(sigmas)), blur(share, tuple(sigmas))
     full = tuple(image.shape)
     if thick > 1.5:

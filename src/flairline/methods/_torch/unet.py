@@ -21,22 +21,30 @@ SCALE = 4.0
 
 @dataclass(frozen=True)
 class Size:
-    """A preset: the network's features by level, crops a step, steps, and how many synthetic scans to learn from."""
+    """A preset: the network's features by level, crops a step, steps, and how many synthetic scans to learn from.
+
+    With `template` nilearn's MNI152 average brain is one more anatomy to learn from, beside the label maps.
+    """
 
     features: tuple[int, ...]
     batch: int
     steps: int
     scans: int
     learning_rate: float = 2e-3
+    template: bool = True
+    validations: int = 5
+    """How often, at least, the held-out scans are looked at on the way."""
 
 
 SIZES = {
     "small": Size((16, 32, 64, 96, 128), 2, 6000, 300),
     "refine": Size((16, 32, 64, 96, 128), 2, 1500, 150, 1e-3),
+    "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2),
     "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
-    "test": Size((4, 4, 4, 4, 4), 1, 4, 3),
+    "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
-"""`small` takes an hour on two cores, `refine` goes on from a `small` model on other scans, `large` is for a GPU."""
+"""`small` takes an hour on two cores, `refine` and `short` go on from a `small` model on other scans, `large` is for a
+GPU."""
 
 
 def build(features: tuple[int, ...]) -> torch.nn.Module:

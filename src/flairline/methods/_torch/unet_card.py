@@ -72,6 +72,11 @@ def card(config: Mapping[str, Any]) -> str:
         if start
         else ""
     )
+    template = (
+        "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull).\n"
+        if size.get("template")
+        else ""
+    )
     return f"""# synthetic_unet
 
 A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its
@@ -84,7 +89,7 @@ infarcts) to look at and correct. Not a medical device, not for diagnosis.
 noise, thick slices, residual skull, drawn lesions. Lesion shapes: {config["lesion_shapes"]}. The label maps were
 distributed under Apache-2.0; the terms of the people whose anatomy they show are not stated there. Two label maps were
 held out for validation and calibration.
-
+{template}
 **Training.** {training["seconds"] / 60:.1f} minutes, seed {config["seed"]}, batches of {size["batch"]} crops of 96 mm.
 {before}Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
 
