@@ -106,8 +106,8 @@ How often a found lesion was one, on these scans:
 |---|---|---|
 {lesions}
 
-**Weak on.** Dark lesions and cavities, tumour cores as bright as grey matter, lesions of a few voxels, averages of many
-scans. Cortical and infratentorial lesions, thick slices and scans after surgery were not measured apart.
+**Weak on.** Dark lesions and cavities, tumour cores as bright as grey matter, lesions below .1 ml wherever they lie
+(cortical and juxtacortical ones above all), averages of many scans. Scans after surgery were not measured.
 
 **Sources** (sha256).
 
