@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -28,6 +29,28 @@ def test_methods_piped_give_one_untruncated_name_a_line_first(flairline):
     ran = flairline("methods")
     assert [line.split("\t")[0] for line in ran.out.splitlines()] == recipes.names()
     assert [row["name"] for row in json.loads(flairline("methods", "--json").out)] == recipes.names()
+
+
+@pytest.mark.parametrize("words", [("methods",), ("methods", "--json"), ("--help",)])
+def test_a_reader_that_leaves_early_is_no_error(words):
+    """As `flairline methods | head -1`, with a reader that is gone before the first word."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    code = "from flairline.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code, *words], stdout=writes, stderr=subprocess.PIPE, env=environment)
+    os.close(writes)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_success():
+    code = (
+        "from flairline import cli, recipes\n"
+        "def broken(): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "recipes.listing = broken\ncli.main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, "methods"], capture_output=True, env=environment).returncode == 1
 
 
 def test_a_stop_by_the_user_says_how_to_go_on(flairline, monkeypatch):

@@ -174,6 +174,11 @@ def test_results_lie_on_the_flairs_grid_whatever_the_truths(tmp_path, flairline,
         (["a/x.y.nii.gz"], ["x.y"]),
         (["p1/flair.nii.gz", "p2/flair.nii.gz", "p3/other.nii.gz"], ["p1", "p2", "other"]),
         (["x/sub-1_FLAIR.nii.gz", "y/sub-1_FLAIR.nii.gz"], ["x", "y"]),
+        (["sub-01/anat/flair.nii.gz", "sub-02/ses-a/anat/flair.nii.gz"], ["sub-01", "sub-02_ses-a"]),
+        (["sub-01/ses-2/anat/sub-01_FLAIR.nii.gz"], ["sub-01_ses-2"]),  # the name leaves the session out
+        (["sub-01/ses-2/anat/sub-01_ses-2_FLAIR.nii.gz"], ["sub-01_ses-2"]),
+        (["sub-01/ses-2/sub-07_FLAIR.nii.gz"], ["sub-07"]),  # the name knows better than another subject's folder
+        (["ses-2/flair.nii.gz", "sub-01/a/b/c/t2f.nii.gz"], ["flair", "t2f"]),
         ([".nii.gz"], ["_"]),
     ],
 )

@@ -60,6 +60,9 @@ PagesOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap intervals.")]
 
 
+STDOUT = 1
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
     try:
@@ -80,10 +83,24 @@ def main() -> None:
     except KeyboardInterrupt:
         _say("flairline: stopped. Run the same command again to go on.")
         sys.exit(STOPPED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (`flairline methods | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as leaving:
+        # typer answers a broken pipe itself, with 1. Whoever read our output has seen enough
+        # (`flairline methods | head`).
+        if not (isinstance(leaving.__context__, BrokenPipeError) and _reader_has_left()):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         sys.exit(0)
+
+
+def _reader_has_left() -> bool:
+    """Whether stdout is a pipe that nobody reads any more: a pipe may break elsewhere, and that is no success."""
+    import select
+
+    if os.fstat(STDOUT).st_rdev == Path(os.devnull).stat().st_rdev:
+        return True  # rich met the broken pipe first, and put this in its place
+    watched = select.poll()
+    watched.register(STDOUT, 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 @app.callback(invoke_without_command=True)

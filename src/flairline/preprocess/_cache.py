@@ -14,7 +14,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,26 +93,6 @@ def digest(artefact: Artefact) -> str:
     else:
         hashed.update(_text(artefact).encode())
     return hashed.hexdigest()
-
-
-@contextlib.contextmanager
-def listening() -> Iterator[list[str]]:
-    """What flairline's loggers say meanwhile, debug messages included."""
-    said: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said.append(f"{record.levelname} {record.name}: {record.getMessage()}")
-
-    handler, logger = Handler(), logging.getLogger("flairline.preprocess")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    try:
-        yield said
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 def _text(artefact: PointMap | dict) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from flairline.errors import BrainError, MissingExtraError, UnknownNameError
 from flairline.io.fetch import fetch_sri24
 from flairline.io.nifti import read_volume
-from flairline.preprocess.brain import brain_from_background
+from flairline.preprocess.brain import brain_from_background, without_holes
 from flairline.types import Mask, Space, Volume
 
 ATLASES = ("mni", "sri24")
@@ -79,7 +78,7 @@ def _read(path: Path, name: str) -> Atlas:
     except BrainError as error:
         msg = f"Wanted a skull-stripped atlas, but {error}"
         raise BrainError(msg) from error
-    return Atlas(name, t1, Mask(ndimage.binary_fill_holes(brain), t1.space), path)
+    return Atlas(name, t1, Mask(without_holes(brain), t1.space), path)
 
 
 def mni_file() -> Path:

@@ -230,11 +230,19 @@ def without_background_nan(array: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(_reached_from_border(missing), np.float32(0), array) if missing.any() else array
 
 
+def without_holes(mask: BoolArray) -> BoolArray:
+    """The mask and what it encloses: all that is not joined to the volume's border by faces outside it."""
+    return ~_reached_from_border(~mask)
+
+
 def _reached_from_border(background: BoolArray) -> BoolArray:
     """Voxels of `background` that are joined to the volume's border by faces."""
     labels = cc3d.connected_components(background, connectivity=6)
-    at_border = np.unique(np.concatenate([labels[side].ravel() for side in _faces()]))
-    return background & np.isin(labels, at_border)
+    at_border = np.zeros(int(labels.max()) + 1, np.bool_)
+    for side in _faces():
+        at_border[labels[side]] = True
+    at_border[0] = False
+    return at_border[labels]
 
 
 def _faces() -> list[tuple]:

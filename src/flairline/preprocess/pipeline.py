@@ -1,7 +1,8 @@
 """From a scan as it left the scanner to a `Scan` on its own grid, with the way to the atlas and back.
 
 The pipeline is a list of declared steps (`Step`): what each reads, writes and depends on. A step's results are kept
-under a hash of those, so a second run repeats nothing and an interrupted one goes on where it stopped.
+under a hash of those, so a second run repeats nothing and an interrupted one goes on where it stopped. Steps that do
+not need each other run beside each other (`_schedule`).
 
 ::
 
@@ -13,7 +14,6 @@ under a hash of those, so a second run repeats nothing and an interrupted one go
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,8 @@ import numpy as np
 from flairline.errors import BrainError, GridError, InputError, UnknownNameError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess import quality, register
-from flairline.preprocess._cache import Artefact, Cache, digest, listening, step_key
+from flairline.preprocess._cache import Artefact, Cache
+from flairline.preprocess._schedule import Progress, Schedule, Step
 from flairline.preprocess.assemble import different_grids
 from flairline.preprocess.atlas import Atlas, load_atlas
 from flairline.preprocess.bias import correct_bias
@@ -41,8 +42,6 @@ from flairline.types import Case, Mask, Scan, Space, Volume
 
 BRAINS = ("auto", "none", *EXTRACTORS)
 STRIP_ON = ("t1", "flair")
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -73,21 +72,6 @@ class PreprocessSettings:
     atlas: str = "mni"
     bias: bool = False
     to_atlas: Literal["raw", "always", "never"] = "raw"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step: `run` gets the images and results named in `reads` and returns those named in `writes`.
-
-    `version` goes up when the step's code gives another result for the same input.
-    """
-
-    name: str
-    version: int
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    run: Callable[..., Mapping[str, Artefact]]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -247,14 +231,13 @@ def prepare(
 
 
 class _Preparation:
-    """One case on its way: `state` holds images and results by name, `digests` their contents' hashes."""
+    """One case on its way: `state` holds images and results by name, `known` the images whose brain needs no search."""
 
     def __init__(self, case: Case, settings: PreprocessSettings, work: Path | None, progress: Progress) -> None:
         if case.flair is None:
             msg = f"The case {case.subject!r} has no FLAIR. Fill the column flair."
             raise InputError(msg)
         self.case, self.settings, self.progress, self.work = case, settings, progress, work
-        self.cache = Cache(work)
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.state: dict[str, Any] = {"flair": self._image("flair", case.flair)}
@@ -266,11 +249,15 @@ class _Preparation:
     def run(self) -> Prepared:
         self._given_brains()
         self._known_brains()
-        if self.settings.to_atlas == "always" or (self.settings.to_atlas == "raw" and not self.stripped["flair"]):
-            self.atlas = load_atlas(self.settings.atlas, self.work)
-            self.state["atlas"], self.state["atlas_brain"] = self.atlas.t1, self.atlas.brain
-        for step in self._steps():
-            self._do(step)
+        self.known = frozenset(name for name in ("flair", "t1") if f"{name}_brain" in self.state)
+        with Schedule(self.state, Cache(self.work), self._grid_of, self.progress) as schedule:
+            self.seconds = schedule.seconds
+            schedule.start(self._brain_steps())
+            if self.settings.to_atlas == "always" or (self.settings.to_atlas == "raw" and not self.stripped["flair"]):
+                self.atlas = load_atlas(self.settings.atlas, self.work)
+                self.state["atlas"], self.state["atlas_brain"] = self.atlas.t1, self.atlas.brain
+            schedule.start(self._other_steps())
+            schedule.finish()
         return self._prepared()
 
     def _image(self, name: str, path: Path) -> Volume:
@@ -310,21 +297,27 @@ class _Preparation:
         named = self.settings.brain
         return named if named in EXTRACTORS else default_extractor()
 
-    def _steps(self) -> list[Step]:
+    @property
+    def _given(self) -> bool:
+        """Whether the user gave a brain: it is believed, and carried to the other image."""
+        return self.case.brain is not None or self.settings.brain not in BRAINS
+
+    def _brain_steps(self) -> list[Step]:
+        if self._given and self.known:
+            return []
+        images = [name for name in ("t1", "flair") if name in self.state and name not in self.known]
+        return [_brain_step(name, self._extractor()) for name in images]
+
+    def _other_steps(self) -> list[Step]:
         steps: list[Step] = []
-        known = {name for name in ("flair", "t1") if f"{name}_brain" in self.state}
-        images = [name for name in ("t1", "flair") if name in self.state]
-        given = self.case.brain is not None or self.settings.brain not in BRAINS
-        if not (given and known):  # a given brain is carried to the other image instead
-            steps += [_brain_step(name, self._extractor()) for name in images if name not in known]
         if "t1" in self.state:
-            steps.append(self._pair_step(known if given else {"flair", "t1"}))
+            steps.append(self._pair_step(set(self.known) if self._given else {"flair", "t1"}))
+        if self.atlas is not None:
+            steps.append(self._atlas_step())
         steps.append(self._native_brain_step())
         if self.settings.bias:
             steps.append(Step("bias", 1, ("flair", "brain"), ("corrected",), _bias))
-        if self.atlas is not None:
-            steps.append(self._atlas_step())
-        steps.append(self._figures_step(independent_brains=not given))
+        steps.append(self._figures_step(independent_brains=not self._given))
         return steps
 
     def _pair_step(self, brains: set[str]) -> Step:
@@ -344,7 +337,7 @@ class _Preparation:
         return Step("pair", 1, reads, writes, _with_engine(run, self.settings.registration), parameters)
 
     def _native_brain_step(self) -> Step:
-        if "t1" in self.state and self.settings.strip_on == "t1" and "flair_brain" not in self.state:
+        if "t1" in self.state and self.settings.strip_on == "t1" and "flair" not in self.known:
             return Step("brain", 1, ("flair", "t1_brain", "flair_to_t1"), ("brain",), _carried_brain)
         return Step("brain", 1, ("flair_brain",), ("brain",), _own_brain)
 
@@ -384,25 +377,10 @@ class _Preparation:
             reads += ["atlas", "atlas_brain", "atlas_to_t1" if "t1" in self.state else "atlas_to_flair"]
         return Step("figures", 2, tuple(reads), ("figures",), _figures)
 
-    def _do(self, step: Step) -> None:
-        """Run a step, or take its results from where an earlier run kept them."""
-        inputs = {name: self._digest(name) for name in step.reads}
-        key = step_key(step.name, step.version, step.parameters, inputs)
-        grids = {name: self.state[_grid_of(name)].space for name in step.writes if _grid_of(name) in self.state}
-        results = self.cache.load(key, grids)
-        self.seconds[step.name] = 0.0
-        if results is None:
-            self.progress(step.name)
-            begun = time.perf_counter()
-            with listening() as said:
-                results = dict(step.run(**{name: self.state[name] for name in step.reads}))
-            self.seconds[step.name] = time.perf_counter() - begun
-            about = {"step": step.name, "version": step.version, "parameters": dict(step.parameters), "inputs": inputs}
-            self.cache.keep(key, results, about, "\n".join(said) + "\n")
-        self.state.update(results)
-
-    def _digest(self, name: str) -> str:
-        return digest(self.state[name])
+    def _grid_of(self, name: str) -> Space | None:
+        """Whose grid a step's image lies on."""
+        image = self.state.get("t1" if name.startswith("t1_") else "flair")
+        return None if image is None else image.space
 
     def _prepared(self) -> Prepared:
         state = self.state
@@ -477,7 +455,7 @@ def _brain_step(name: str, extractor: str) -> Step:
     def run(**images: Volume) -> dict[str, Artefact]:
         return {f"{name}_brain": extract_brain(images[name], extractor, f"the {name}")}
 
-    return Step(f"brain-{name}", 1, (name,), (f"{name}_brain",), run, {"extractor": extractor})
+    return Step(f"brain-{name}", 1, (name,), (f"{name}_brain",), run, {"extractor": extractor}, fills_memory=True)
 
 
 def _with_engine(run: Callable[..., Mapping[str, Artefact]], engine: Engine) -> Callable[..., Mapping[str, Artefact]]:
@@ -534,11 +512,6 @@ def _figures(flair: Volume, brain: Mask, **others: Any) -> dict[str, Artefact]:
         maps = {"image": to_image, "flair": to_flair}
         figures |= quality.atlas_figures(image, image_brain, flair.space, others["atlas"], others["atlas_brain"], maps)
     return {"figures": figures}
-
-
-def _grid_of(name: str) -> str:
-    """Whose grid a step's image lies on."""
-    return "t1" if name.startswith("t1_") else "flair"
 
 
 def _within(image: Volume, brain: Mask) -> Volume:

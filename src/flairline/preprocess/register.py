@@ -31,7 +31,7 @@ Engine = Literal["greedy", "dipy"]
 ENGINES: tuple[Engine, ...] = ("greedy", "dipy")
 THREADS = 1
 """One: with two, greedy adds up its mutual information in any order, and three runs give three matrices."""
-GREEDY_LEVELS = "100x100"
+GREEDY_LEVELS = "40x20"
 """Most iterations at 2 and 1 times the fixed image's voxels."""
 FIXED_MM = 2.0
 """Voxel side that the fixed image is brought to. On four raw pairs 2 mm fitted as well as 1 mm, in half the time."""

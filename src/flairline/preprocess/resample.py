@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.types import BoolArray, Mask, Space, Volume
 
+THREADS = 2
+MIN_THREADED_VOXELS = 1_000_000
+"""Fewer are done before a thread has begun."""
+
 
 def resample_volume(volume: Volume, onto: Space, outside: float = 0.0) -> Volume:
     """Linear interpolation of an image onto another grid; beyond its field of view the value is `outside`."""
-    matrix, offset = _voxel_to_voxel(volume.space, onto)
-    array = ndimage.affine_transform(
-        volume.array, matrix, offset, output_shape=onto.shape, order=1, mode="constant", cval=outside
-    )
-    return Volume(array, onto)
+    return Volume(_interpolated(volume.array, volume.space, onto, outside), onto)
 
 
 def resample_mask(mask: Mask, onto: Space, min_partial_volume: float = 0.5) -> Mask:
@@ -25,10 +27,7 @@ def resample_mask(mask: Mask, onto: Space, min_partial_volume: float = 0.5) -> M
 
 def mask_partial_volume(mask: Mask, onto: Space) -> NDArray[np.float32]:
     """Share of each voxel of `onto` that the mask fills, by linear interpolation, in [0, 1]."""
-    matrix, offset = _voxel_to_voxel(mask.space, onto)
-    return ndimage.affine_transform(
-        mask.array.astype(np.float32), matrix, offset, output_shape=onto.shape, order=1, mode="constant", cval=0.0
-    )
+    return _interpolated(mask.array.astype(np.float32), mask.space, onto, 0.0)
 
 
 def covered_by(source: Space, onto: Space) -> BoolArray:
@@ -56,6 +55,29 @@ def spline_resize(array: NDArray, side: int, order: int) -> NDArray[np.float32]:
     """Interpolate x and y to `side` voxels with a spline of the given order, corner voxels on corner voxels."""
     zoom = (side / array.shape[0], side / array.shape[1], 1.0)
     return ndimage.zoom(array.astype(np.float32), zoom, order=order, mode="nearest")
+
+
+def _interpolated(array: NDArray, space: Space, onto: Space, outside: float) -> NDArray:
+    """Linear interpolation in slabs along x, `THREADS` at a time: each voxel is computed by itself, so none changes."""
+    matrix, offset = _voxel_to_voxel(space, onto)
+    found = np.empty(onto.shape, array.dtype)
+
+    def fill(first: int, end: int) -> None:
+        ndimage.affine_transform(
+            array,
+            matrix,
+            offset + matrix @ [first, 0, 0],
+            output=found[first:end],
+            output_shape=(end - first, *onto.shape[1:]),
+            order=1,
+            mode="constant",
+            cval=outside,
+        )
+
+    edges = np.linspace(0, onto.shape[0], (THREADS if found.size > MIN_THREADED_VOXELS else 1) + 1).astype(int)
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(fill, edges[:-1].tolist(), edges[1:].tolist()))
+    return found
 
 
 def _voxel_to_voxel(source: Space, onto: Space) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
