@@ -189,7 +189,8 @@ def test_the_viewer_says_which_side_is_which(visit, tmp_path, orientation):
     )
     driver = visit(build.write_scan_page(tmp_path / "s", page))
     # NiiVue turns mm into a voxel of the embedded volume by its header; the score there is what the page shows.
-    for place, marked in ((left, True), ([-left[0], *left[1:]], False), ([left[0], -left[1], left[2]], False)):
+    # The left blob comes last: the picture below is of its slice.
+    for place, marked in (([-left[0], *left[1:]], False), ([left[0], -left[1], left[2]], False), (left, True)):
         driver.execute_script(
             "document.dispatchEvent(new CustomEvent('flairline:goto', {detail: arguments[0]}))", place
         )
@@ -198,7 +199,6 @@ def test_the_viewer_says_which_side_is_which(visit, tmp_path, orientation):
         assert (not score.startswith("below") and float(score) >= page.threshold.value) == marked, (place, readout)
         shown = [float(value) for value in readout.split("S ")[1].split(" mm")[0].split(",")]
         assert shown == pytest.approx(place, abs=1.8)  # a voxel of 2 mm, turned
-    driver.execute_script("document.querySelector('#lesion-table [data-goto]').click()")
     driver.execute_script("document.querySelector('[data-view=axial]').click()")
     picture = canvas_pixels(driver)
     # Blue over the bright blob; erosion takes the crosshair away.
