@@ -548,7 +548,7 @@ def _table(path: Path) -> list[Any]:
     return Dataset(path).cases()
 
 
-def _cases_of(datasets: list[str]) -> tuple[list[Any], dict[str, str]]:
+def _cases_of(datasets: list[str], need_truth: bool = True) -> tuple[list[Any], dict[str, str]]:
     """Cases of all data sets NAME=DIR, and what had to be left out, with reasons."""
     from flairline.datasets import _listing as listing
 
@@ -560,8 +560,8 @@ def _cases_of(datasets: list[str]) -> tuple[list[Any], dict[str, str]]:
             msg = f"Wanted --dataset NAME=DIR (mslub=open_ms_data), got {text!r}. Names: flairline datasets."
             raise InputError(msg)
         dataset = listing.on_disk(name, Path(folder))
-        cases += dataset.cases()
-        left_out.update(dataset.left_out())
+        cases += dataset.cases() if need_truth else dataset.scans()
+        left_out.update(dataset.left_out() if need_truth else {})
     return cases, left_out
 
 
@@ -588,7 +588,9 @@ def _training_data(
     elif table is not None:
         found = _table(table)
     else:
-        found, _ = _cases_of(datasets or [])
+        # Healthy people have no truths; of a patient without one nobody knows which slices are free of lesions.
+        found, left_out = _cases_of(datasets or [], need_truth=lesion_free_slices)
+        _say_failures(left_out)
     prepare = preprocess_settings(brain, "t1", "greedy", "mni", bias=False)
     known = [name for name in sorted({case.dataset for case in found}) if name in registry.names("datasets")]
     licences = [f"{name}: {getattr(registry.load('datasets', name), 'licence', 'not stated')}" for name in known]

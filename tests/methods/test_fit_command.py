@@ -92,14 +92,17 @@ def test_it_learns_from_patients_slices_without_lesions_and_says_so(flairline, p
     assert config_of(tmp_path / "model")["training"]["lesion_free_slices"] is True
 
 
-def test_it_learns_from_a_data_set_on_disk(flairline, healthy, tmp_path):
+@pytest.mark.parametrize("with_truths", [True, False])
+def test_it_learns_from_a_data_set_on_disk(flairline, healthy, tmp_path, with_truths):
+    """Healthy people have no lesion masks; those with an empty one are as good."""
     root = tmp_path / "bids"
     for number, case in enumerate(healthy[:2], 1):
         scans, masks = (root / part / f"sub-{number}" / "anat" for part in ("", "derivatives/lesions"))
         for folder in (scans, masks):
             folder.mkdir(parents=True)
         shutil.copy(case.flair, scans / f"sub-{number}_FLAIR.nii.gz")
-        shutil.copy(case.truth, masks / f"sub-{number}_label-lesion_mask.nii.gz")  # an empty one
+        if with_truths:
+            shutil.copy(case.truth, masks / f"sub-{number}_label-lesion_mask.nii.gz")  # an empty one
     (root / "dataset_description.json").write_text('{"Name": "phantoms", "BIDSVersion": "1.8.0"}')
     ran = quick(flairline, tmp_path / "model", "--dataset", f"bids={root}")
     assert ran.code == 0, ran.err

@@ -132,6 +132,20 @@ class FolderDataset:
             raise InputError(self.nothing_found(found))
         return [self._case(one) for one in complete]
 
+    def scans(self) -> list[Case]:
+        """All scans that have a FLAIR, with a truth or without: what may be learned from.
+
+        Raises
+        ------
+        InputError
+            DIR is no folder or holds no FLAIR.
+        """
+        found = self.find()
+        there = found.complete(("flair",))
+        if not there:
+            raise InputError(self.nothing_found(found))
+        return [self._case(one) for one in there]
+
     def healthy(self) -> list[Case]:
         """Scans of healthy people: none, all of these data sets are of patients."""
         return []
