@@ -148,7 +148,9 @@ class Viewer {
   }
 
   goto(mm) {
-    this.nv.scene.crosshairPos = this.nv.mm2frac(mm);
+    // `true`: millimetres of the scanner. Without it NiiVue takes those of an oblique grid turned straight, while
+    // `location.mm` is the scanner's either way.
+    this.nv.scene.crosshairPos = this.nv.mm2frac(mm, 0, true);
     this.nv.createOnLocationChange();
     this.nv.drawScene();
   }
