@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method(SliceMethod):
-    """Reconstruction error times the gradient of the loss, or either alone.
+    """Reconstruction error times the smoothed gradient of KL, or either alone.
 
     Published: sample-wise AUROC .95 (BraTS 2017), .89 (ISLES 2015); no voxel-wise number for these data sets.
 

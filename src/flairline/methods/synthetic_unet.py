@@ -1,8 +1,8 @@
 """A small 3-D U-Net that has never seen a scan: trained on synthesised brains with drawn lesions.
 
-Synthesis after SynthSeg (Billot et al. 2023); the network is MONAI's DynUNet. The package carries weights, so `fit`
-needs no training; `flairline fit synthetic_unet LABEL_MAPS... -o MODEL` trains others. The score is the probability
-of lesion, calibrated on synthetic scans of heads that the training did not use.
+Synthesis after SynthSeg (Billot et al. 2023); the network is MONAI's residual UNet. The package carries weights, so
+`fit` needs no training; `flairline fit synthetic_unet LABEL_MAPS... -o MODEL` trains others. The score is the
+probability of lesion, calibrated on synthetic scans of heads that the training did not use.
 """
 
 from __future__ import annotations
