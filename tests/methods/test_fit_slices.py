@@ -1,6 +1,7 @@
 """Training on slices: no lesion is seen, nothing is cut twice, and a training that was stopped goes on."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -223,12 +224,22 @@ def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_checkpoint_be
     assert "\n" not in str(error.value) and steps_done(tmp_path) == 3
 
 
-@pytest.mark.parametrize("harm", ["cut off", "a pickle", "empty"])
+def test_a_training_that_begins_again_forgets_the_one_before(tmp_path):
+    go(tmp_path)
+    assert steps_done(tmp_path) == 12
+    with pytest.raises(ModelError):
+        go(tmp_path, at=2)  # ends before its first checkpoint, as one that is killed
+    assert steps_done(tmp_path) == 0, "--resume would go on from the other training"
+
+
+@pytest.mark.parametrize("harm", ["cut off", "a pickle", "empty", "foreign"])
 def test_a_harmed_checkpoint_gets_one_line_and_no_pickle_is_run(tmp_path, harm):
     go(tmp_path)
     last = tmp_path / "checkpoints" / "last.ckpt"
     if harm == "a pickle":
         torch.save({"global_step": 3, "code": Evil(tmp_path / "ran")}, last)
+    elif harm == "foreign":
+        torch.save({"weights": torch.ones(1)}, last)
     else:
         last.write_bytes(last.read_bytes()[: 300 if harm == "cut off" else 0])
     with pytest.raises(ModelError, match=r"last\.ckpt is broken or no checkpoint") as error:
@@ -341,6 +352,31 @@ def test_the_device_of_the_method_trains(healthy, tmp_path, monkeypatch):
     assert used == ["cpu"]
     with pytest.raises(InputError, match="Wanted the device 'banana', but this machine has"):
         vae.train(healthy, tmp_path / "model", preset="test", device="banana")
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cpu:1", "cuda:99", "cpu:x"])
+def test_a_device_by_number_trains_or_is_refused(healthy, tmp_path, device):
+    vae = registry.load("methods", "vae")()
+    if device == "cpu:0":
+        vae.train(healthy, tmp_path / "model", preset="test", max_minutes=0.01, device=device)
+        assert (tmp_path / "model" / "config.json").exists()
+        return
+    with pytest.raises(InputError, match=f"Wanted the device '{device}', but this machine has"):
+        vae.train(healthy, tmp_path / "model", preset="test", device=device)
+
+
+def test_a_broken_note_of_the_training_gets_one_line(model, healthy, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    (folder / "training" / "setup.json").write_text("{")
+    with pytest.raises(ModelError, match=r"setup\.json is broken, so the training cannot go on") as error:
+        registry.load("methods", "vae")().train(healthy, folder, preset="test", resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_the_same_seed_trains_the_same_weights(model, healthy, tmp_path):
+    again = tmp_path / "model"
+    registry.load("methods", "vae")().train(healthy, again, preset="test", max_minutes=1)
+    assert (again / "weights.safetensors").read_bytes() == (model / "weights.safetensors").read_bytes()
 
 
 class Stop(Exception):

@@ -13,7 +13,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
-from flairline.errors import InputError
+from flairline.errors import InputError, ModelError
 from flairline.io.files import prepare_folder, write_json
 from flairline.methods._torch.folder import fill, save_model
 from flairline.methods._torch.learned import chosen_device
@@ -153,8 +153,14 @@ def _note_setup(path: Path, setup: dict[str, Any], done: int) -> None:
     ------
     InputError
         It is another one.
+    ModelError
+        The note is broken.
     """
-    before = json.loads(path.read_text(encoding="utf-8")) if done and path.exists() else setup
+    try:
+        before = dict(json.loads(path.read_text(encoding="utf-8"))) if done and path.exists() else setup
+    except (OSError, TypeError, ValueError) as error:
+        msg = f"{path} is broken, so the training cannot go on. Begin again without --resume."
+        raise ModelError(msg) from error
     changed = [name for name in setup if before.get(name) != setup[name]]
     if changed:
         msg = (

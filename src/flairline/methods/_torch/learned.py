@@ -199,7 +199,7 @@ class SliceScorer:
             raise MissingExtraError(self.method.name, "deep") from error
         try:
             network = self.method.network(Architecture(**self.config["architecture"]))
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             msg = f"{self.folder / CONFIG} describes a network that cannot be built ({error}). Train the model again."
             raise ModelError(msg) from error
         device = torch.device(chosen_device(self.method.device))
@@ -210,11 +210,12 @@ def chosen_device(wanted: str) -> str:
     """The device's name; `auto` takes CUDA, else MPS, else the CPU. Raises `InputError` if this machine lacks it."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    counts = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    there = [name for name, count in counts.items() if count]
     if wanted == "auto":
-        return next(name for name, usable in there.items() if usable)
-    if not there.get(wanted.split(":")[0], False):
-        known = ", ".join(name for name, usable in there.items() if usable)
+        return there[0]
+    if wanted not in {*there, *(f"{name}:{number}" for name in there for number in range(counts[name]))}:
+        known = ", ".join(there)
         msg = f"Wanted the device {wanted!r}, but this machine has {known}. Give one of them, or auto."
         raise InputError(msg)
     return wanted

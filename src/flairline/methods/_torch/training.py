@@ -84,7 +84,8 @@ class Objective(lightning.LightningModule):
 
     def validation_step(self, batch: Any, index: int) -> None:
         """Averages over the validation set."""
-        self.log("validation", self.validate(batch), prog_bar=True, on_epoch=True, batch_size=1)
+        value = self.validate(batch)  # of several GPUs each sees a part, and all must choose the same weights
+        self.log("validation", value, prog_bar=True, on_epoch=True, batch_size=1, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the rate warms up, then falls along a cosine to zero at the end of the budget."""
@@ -147,11 +148,14 @@ class _Checkpoints(TorchCheckpointIO):
 
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint of tensors and plain values. Raises `ModelError` if it holds anything else, or is cut off."""
+    msg = f"{path} is broken or no checkpoint of a training. Begin again without --resume."
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        msg = f"{path} is broken or no checkpoint of a training. Begin again without --resume."
         raise ModelError(msg) from error
+    if not isinstance(checkpoint, dict) or not {"global_step", "state_dict"} <= checkpoint.keys():
+        raise ModelError(msg)
+    return checkpoint
 
 
 @contextmanager
@@ -167,6 +171,12 @@ def _stoppable() -> Iterator[None]:
     finally:
         if before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, before)
+
+
+def _where(device: str) -> dict[str, Any]:
+    """Lightning's words for a device: "cuda" is all GPUs, "cuda:1" the second one."""
+    kind, _, number = device.partition(":")
+    return {"accelerator": kind, "devices": [int(number)] if number and kind == "cuda" else "auto"}
 
 
 def train(
@@ -193,6 +203,9 @@ def train(
     """
     budget, checkpoints = objective.budget, folder / "checkpoints"
     last = checkpoints / LAST
+    if not resume:  # or a training that ends before its first checkpoint would go on from another one's
+        for name in (BEST, LAST):
+            (checkpoints / name).unlink(missing_ok=True)
     recorder, timer = _Recorder(), Timer(duration=timedelta(minutes=budget.max_minutes), interval="step")
     best = ModelCheckpoint(checkpoints, "best", monitor="validation", save_top_k=1, enable_version_counter=False)
     callbacks = [
@@ -212,7 +225,7 @@ def train(
     with warnings.catch_warnings(), _stoppable():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
-            accelerator=device,
+            **_where(device),
             max_steps=budget.steps,
             callbacks=callbacks,
             logger=TensorBoardLogger(folder, name="logs", version=""),
