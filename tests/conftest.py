@@ -16,6 +16,10 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from flairline.types import Mask, Scan, Space, Volume
 
+# Before torch is loaded: its threads spin at every layer's end, and beside another process a training of .6 seconds
+# took 62 with them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 settings.register_profile(
     "flairline", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
