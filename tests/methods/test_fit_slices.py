@@ -216,6 +216,22 @@ def test_the_best_weights_come_back_not_the_last(tmp_path):
     assert torch.equal(state["weight"], weights[8]) and not torch.equal(state["weight"], weights[16])
 
 
+@pytest.mark.parametrize(("last", "kept"), [(0.5, 10), (2.0, 8)])
+def test_the_last_weights_are_validated_though_the_budget_ends_between_two_validations(tmp_path, last, kept):
+    values = {4: 3.0, 8: 1.0, 10: last}
+    weights = {}
+
+    def judge(objective):
+        step = objective.trainer.global_step
+        weights[step] = objective.network.weight.detach().clone()
+        return torch.tensor(values[step])
+
+    state, curve, _ = go(tmp_path, Budget(10, validate_every=4), judge=judge)
+    assert (curve.steps, curve.values) == ([4, 8, 10], [3.0, 1.0, last])
+    assert curve.best == min(values.values())
+    assert torch.equal(state["weight"], weights[kept])
+
+
 def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_checkpoint_before_it(tmp_path):
     with pytest.raises(RuntimeError):
         go(tmp_path, at=3, what=RuntimeError())

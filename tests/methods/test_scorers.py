@@ -138,6 +138,16 @@ def test_the_positive_sign_keeps_what_asks_for_a_darker_image():
     assert torch.allclose(score, of_kl.clamp(min=0) * brain, atol=1e-6)
 
 
+def test_the_positive_sign_leaves_combis_gradient_its_size():
+    network = standins.Small().eval()
+    y, brain = standins.slices(4)
+    of_kl, _, _ = by_autograd(network, y)
+    brighter = (y - network(y).x_hat).clamp(min=0) * brain
+    score, _ = gradient_scores(network, y, brain, 4, Gradient("combi"), "positive")
+    unit = to_unit(of_kl.abs() * brain, brain)
+    assert torch.allclose(score, smooth(unit * brain, 6.0) * brighter, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["kl", "combi", "add"])
 def test_gradient_scores_do_not_hang_on_the_batch_size(kind):
     network = standins.Small().eval()

@@ -100,7 +100,8 @@ def gradient_scores(
 ) -> tuple[Tensor, Tensor]:
     """What would make the slice more likely (Zimmerer et al. 2019): the loss's gradient towards the image.
 
-    `sign` "positive" keeps what asks for a darker image (a gradient above zero, x above x_hat).
+    `sign` "positive" keeps what asks for a darker image: x above x_hat, and in "kl", "rec" and "elbo" a gradient above
+    zero. "combi" and "add" weigh the error by the gradient's size, whatever its direction (the paper's maps).
 
     Raises
     ------
@@ -116,7 +117,8 @@ def gradient_scores(
     term = options.kind if options.kind in ("rec", "elbo") else "kl"
     found = [_term_gradient(network, chunk, term, options) for chunk in x.split(batch)]
     inside = brain > 0
-    gradient = _signed(torch.cat([part[0] for part in found]), sign) * brain
+    direction = "absolute" if options.kind in ("combi", "add") else sign
+    gradient = _signed(torch.cat([part[0] for part in found]), direction) * brain
     x_hat = torch.cat([part[1] for part in found])
     return KINDS[options.kind](gradient, _error(x, x_hat, brain, sign, options), inside, options) * brain, x_hat * brain
 

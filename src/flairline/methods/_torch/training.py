@@ -247,15 +247,26 @@ def train(
             weights_only=True,
         )
         trainer.save_checkpoint(last)
-    curve = recorder.curve
-    curve.last_step = int(trainer.global_step)
+        curve = recorder.curve
+        curve.last_step = int(trainer.global_step)
+        if curve.last_step and curve.last_step not in curve.steps:
+            # The steps at the lowest rates come after the last validation on the way: the budget seldom ends with one.
+            trainer.validate(objective, validation, verbose=False)
     curve.seconds = max(time.monotonic() - started, timer.time_elapsed("train"))
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}
-    if best.best_model_score is not None and best.best_model_path and Path(best.best_model_path).exists():
-        curve.best = float(best.best_model_score)
+    if curve.values:
+        curve.best = min((value for value in curve.values if math.isfinite(value)), default=math.nan)
+    if _better(best, curve):
         stored = _read(Path(best.best_model_path))["state_dict"]
         state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
     return state, curve
+
+
+def _better(best: ModelCheckpoint, curve: Curve) -> bool:
+    """Whether the best checkpoint is there and beats the last weights, which were validated last of all."""
+    if best.best_model_score is None or not best.best_model_path or not Path(best.best_model_path).exists():
+        return False
+    return not (curve.steps[-1] == curve.last_step and curve.values[-1] < float(best.best_model_score))
 
 
 def steps_done(folder: Path) -> int:
