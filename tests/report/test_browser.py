@@ -436,6 +436,17 @@ def test_nothing_is_wider_than_the_window(visit, driver, make_page, tmp_path, si
         assert EVIL in driver.find_element("tag name", "body").text
 
 
+def test_print_keeps_what_the_colours_mean_and_drops_the_controls(visit, page_path):
+    driver = visit(page_path)
+    seen = "return [...document.querySelectorAll(arguments[0])].map(e => e.getClientRects().length > 0)"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert all(driver.execute_script(seen, "#mosaic .legend li"))
+        assert not any(driver.execute_script(seen, "#mosaic .tools button, #viewer, #verdict, [data-copy]"))
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory) -> str:
     """axe-core's script: from node_modules, else by npm as the lock file says."""
