@@ -12,8 +12,8 @@ from flairline.report.templates import number, render_text
 PEAKED = 50.0
 """A highest bin of so many times the median one makes the scores' chart logarithmic."""
 TEMPLATE = """
-<div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.{% if logarithmic %}
-Logarithmic upwards.{% endif %}</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest,
+<div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.
+{{ 'Logarithmic upwards.' if logarithmic }}</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest,
 each in shares of itself.</figcaption></figure></div>
 """
 
@@ -72,10 +72,12 @@ def _flair(page: ScanPage) -> str:
     values = values[np.isfinite(values)]
     if values.size:
         low, high = (float(v) for v in np.percentile(values, (0.1, 99.95)))
+        if inside.size:
+            high = max(high, float(np.nanpercentile(inside, 99)))
         bins = np.linspace(low, high if high > low else low + 1, 81)
         for part, color, name in ((rest, "#9aa7b4", "not marked"), (inside, "#d98200", "marked")):
             # Shares, because a mask is a hundredth of a brain and would not be seen in ml.
-            counts = np.histogram(np.clip(part, bins[0], bins[-1]), bins)[0] * (100 / max(part.size, 1))
+            counts = np.histogram(part, bins)[0] * (100 / max(part.size, 1))
             axes.stairs(counts, bins, fill=True, color=color, alpha=0.75, label=name)
         axes.legend(frameon=False, fontsize=10)
     axes.set_xlabel(f"{page.image} intensity")
