@@ -436,6 +436,36 @@ def test_nothing_is_wider_than_the_window(visit, driver, make_page, tmp_path, si
         assert EVIL in driver.find_element("tag name", "body").text
 
 
+def test_a_printed_cohort_shows_the_verdicts_given_and_no_others(visit, driver, tmp_path):
+    for name in ("a", "b"):
+        write_json(tmp_path / "out" / name / "summary.json", {"subject": name, "lesion_volume_ml": 1.0})
+    verdicts.write(tmp_path / "v.json", {"a": verdicts.Verdict("fail", "moved", "2026-01-01T00:00:00Z")})
+    visit(collect.write_cohort(tmp_path / "out", tmp_path / "v.json"), viewer=False)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown = driver.execute_script(
+            "const seen = (e) => e.getClientRects().length > 0, said = (e) => e.value || e.textContent;"
+            "return [...document.querySelectorAll('tbody tr')]"
+            ".map(r => [...r.querySelectorAll('.say button, .say input')].filter(seen).map(said))"
+        )
+        assert sorted(shown) == [[], ["Fail", "moved"]]
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_print_keeps_what_the_colours_mean_and_drops_the_controls(visit, page_path):
+    driver = visit(page_path)
+    seen = "return [...document.querySelectorAll(arguments[0])].map(e => e.getClientRects().length > 0)"
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert all(driver.execute_script(seen, "#mosaic .legend li"))
+        assert not any(driver.execute_script(seen, "#mosaic .tools button, #viewer, #verdict, [data-copy]"))
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        time.sleep(0.5)
+        driver.get_log("browser")  # NiiVue grumbles while its canvas has no size
+
+
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory) -> str:
     """axe-core's script: from node_modules, else by npm as the lock file says."""

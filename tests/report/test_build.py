@@ -206,6 +206,23 @@ def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
     assert "grey matter" in second and "<td>R</td>" in second and "126.0, 170.0, 314.0" in second
 
 
+def test_a_lesions_probability_is_shown_where_there_is_one(make_page):
+    lesions = [
+        {"volume_ml": 5.6, "centre_mm": [-31, 12, 8], "side": "left", "probability": 0.7709},
+        {"volume_ml": 0.9, "centre_mm": [26, -30, 14], "side": "right", "probability": 0.11},
+    ]
+    words = text_of(build.scan_page(make_page(lesions=lesions)))
+    assert "Probability" in words and re.search(r"5\.60\s+0\.77\s+left", words)
+    assert "Probability" not in text_of(build.scan_page(make_page()))
+
+
+def test_scores_of_a_brain_that_mostly_scores_alike_are_drawn_logarithmically(make_page):
+    page = make_page()
+    assert "Logarithmic" not in text_of(build.scan_page(page))  # ranks are spread evenly
+    sparse = replace(page.score, array=np.where(page.mask.array, page.score.array, 0))
+    assert "Logarithmic" in text_of(build.scan_page(replace(page, score=sparse)))
+
+
 def test_atlas_makes_a_flicker_and_its_absence_none(make_page):
     page = make_page()
     assert 'id="flicker"' in build.scan_page(replace(page, atlas=page.scan.flair))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from flairline.cli import app
@@ -122,6 +124,16 @@ def test_every_scan_to_look_at_has_a_page_with_its_own_mask(judged):
     html = (judged / "index.html").read_text()
     assert html.count('<td><a href="pages/') == 6
     assert "checks were run" not in html
+
+
+def test_pictures_of_scans_with_a_page_show_the_scan_whatever_the_score(judged):
+    shown = {}
+    for row in collect.cohort_of(judged).scans:
+        with Image.open(BytesIO(row.thumbnail)) as picture:
+            grey = np.array(picture.convert("L"), dtype=float)
+        shown.setdefault(row.subject, []).append(np.median(grey[30:-30, 30:-30]))
+    for brightness in shown.values():  # a probability would be black but for the lesion
+        assert min(brightness) > 40 and max(brightness) - min(brightness) < 25
 
 
 def test_pages_are_made_as_asked_for(table, tmp_path):

@@ -21,7 +21,7 @@ from flairline.metrics._lesions import BySize
 from flairline.preprocess import quality
 from flairline.protocols import Protocol
 from flairline.report import build, verdicts
-from flairline.report.figures import FALSE, FOUND, MISSED, thumbnail
+from flairline.report.figures import compared, thumbnail
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
 from flairline.types import Mask, Space, Volume
 
@@ -187,13 +187,13 @@ def _describe(
     regions, mask = {}, None
     if not np.isnan(threshold):
         mask = protocol.mask_at(score, brain, threshold, stored.spacing_mm)
-        regions = {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
+        regions = compared(mask, truth)
     for kind, found in (("oracle", mask), ("usable", own_mask)):
         if found is not None and stored.has_truth:
             judged = brain if protocol.brain_only else np.ones_like(brain)
             lesions[kind].add(truth & judged, found & judged, space.voxel_ml)
     name = verdicts.case_name(stored.case)
-    picture = f"{THUMBNAILS}/{_file_name(name, method)}.webp"
+    picture = thumbnail_name(name, method)
     write_bytes(out / picture, thumbnail(Volume(score, space), Mask(brain, space), regions))
     return {
         "dataset": dataset,
@@ -209,6 +209,11 @@ def _describe(
 def page_name(name: str, method: str) -> str:
     """Where under OUT the page of a judged scan lies; `name` is "dataset/subject"."""
     return f"{PAGES}/{_file_name(name, method)}.html"
+
+
+def thumbnail_name(name: str, method: str) -> str:
+    """Where under OUT the picture of a judged scan lies; `name` as for `page_name`."""
+    return f"{THUMBNAILS}/{_file_name(name, method)}.webp"
 
 
 def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:

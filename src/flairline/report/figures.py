@@ -59,6 +59,11 @@ class Plane:
     transform: str
 
 
+def compared(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """A mask against a truth, both (x, y, z): what was found, what was missed, what is false."""
+    return {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
+
+
 def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], max_tiles: int = 24) -> list[Tile]:
     """Axial slices through what `regions` mark, from the top down, cropped to the brain.
 

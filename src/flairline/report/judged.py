@@ -17,11 +17,13 @@ import numpy as np
 
 from flairline import benchmark, engine, segment
 from flairline.errors import InputError
+from flairline.io.files import write_bytes
 from flairline.io.nifti import read_volume
 from flairline.preprocess import quality
 from flairline.protocols import Protocol
 from flairline.provenance import versions
 from flairline.report import build, collect, verdicts
+from flairline.report.figures import compared, thumbnail
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
 from flairline.types import BoolArray, Mask, Scan, Space, Threshold, Volume
@@ -128,7 +130,17 @@ def _write(
     page = page_of(wanted.row, wanted.stored, wanted.oracle, maps[wanted.row.method], protocol)
     if page is not None:
         build.write_page(out / collect.page_name(wanted.row.key, wanted.row.method), page)
+        write_bytes(out / collect.thumbnail_name(wanted.row.key, wanted.row.method), _thumbnail(page, wanted, protocol))
     return page is not None
+
+
+def _thumbnail(page: ScanPage, wanted: _Wanted, protocol: Protocol) -> bytes:
+    """What `collect` drew over the score, over the image: most scores are black but for the lesion."""
+    regions = {}
+    if page.truth is not None and not np.isnan(wanted.oracle):
+        mask = protocol.mask_at(page.score.array, page.scan.brain.array, wanted.oracle, wanted.stored.spacing_mm)
+        regions = compared(mask, page.truth.array)
+    return thumbnail(page.scan.flair, page.scan.brain, regions)
 
 
 def page_of(

@@ -40,7 +40,9 @@ def tissues_of(atlas: Atlas) -> LabelMap | None:
         if not all(path.exists() for path in paths):
             return None
         grey, white = (read_volume(path) for path in paths)
-        array = np.where(grey.array >= MIN_TISSUE, 2, np.where(white.array >= MIN_TISSUE, 3, 0)).astype(np.uint8)
+        # A tissue that fills a voxel has the file's highest value there, which is 255 and not 1.
+        is_grey, is_white = (part.array >= MIN_TISSUE * part.array.max() for part in (grey, white))
+        array = np.where(is_grey, 2, np.where(is_white, 3, 0)).astype(np.uint8)
         return LabelMap(array, grey.space, TISSUES)
     if beside.exists():
         labels = read_volume(beside)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from flairline.report.outliers import METRICS
 from flairline.report.pages import CohortPage, CohortScan, Page, Section
 from flairline.report.sections.verdict import VERDICTS
 from flairline.report.templates import data_uri, number, render_text
 
 SHOWN_AT_ONCE = 150
 """Rows that are laid out at first: a thousand take a browser seconds. The filter looks through all of them."""
-METRICS = ("dice", "dice_at_oracle")
 TEMPLATE = """
 <div class="tools screen">
   <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, note">
@@ -76,7 +76,7 @@ def _row(scan: CohortScan) -> dict[str, Any]:
         _numeric("Threshold", threshold.get("value"), 4),
         _numeric("Brain (ml)", summary.get("brain_volume_ml"), 4),
         _numeric("Truth (ml)", summary.get("truth_ml")),
-        *(_numeric(name.replace("_", " ").capitalize(), scan.metrics.get(name)) for name in METRICS),
+        *(_numeric(words, scan.metrics.get(name)) for name, words in METRICS.items()),
     ]
     return {
         "subject": scan.subject,

@@ -9,10 +9,12 @@ from flairline.report.figures import new_figure, svg
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 
+PEAKED = 50.0
+"""A highest bin of so many times the median one makes the scores' chart logarithmic."""
 TEMPLATE = """
 <div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.
-</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest.
-</figcaption></figure></div>
+{{ 'Logarithmic upwards.' if logarithmic }}</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest,
+each in shares of itself.</figcaption></figure></div>
 """
 
 
@@ -20,17 +22,28 @@ def render(page: Page) -> Section | None:
     """Two charts as vectors."""
     if not isinstance(page, ScanPage) or not page.scan.brain.array.any():
         return None
-    html = render_text(TEMPLATE, score=Markup(_score(page)), flair=Markup(_flair(page)), image=page.image)
+    score, logarithmic = _score(page)
+    html = render_text(
+        TEMPLATE, score=Markup(score), logarithmic=logarithmic, flair=Markup(_flair(page)), image=page.image
+    )
     return Section(40, "histogram", "Histogram and threshold", html)
 
 
-def _score(page: ScanPage) -> str:
+def _score(page: ScanPage) -> tuple[str, bool]:
+    """The chart, and whether it is logarithmic: where nearly all of a brain scores alike, the rest would be flat."""
     score = page.score.array[page.scan.brain.array]
     score = score[np.isfinite(score)]
     figure, axes = new_figure(5.6, 2.7)
+    logarithmic = False
     if score.size:
         counts, edges = np.histogram(score, bins=80)
-        axes.stairs(counts * page.scan.space.voxel_ml, edges, fill=True, color="#7fa6bd")
+        logarithmic = bool(counts.max() > PEAKED * np.median(counts))
+        # From half a voxel up, so that a bin of one voxel is seen.
+        floor = page.scan.space.voxel_ml / 2 if logarithmic else 0
+        axes.stairs(counts * page.scan.space.voxel_ml, edges, baseline=floor, fill=True, color="#7fa6bd")
+        if logarithmic:
+            axes.set_yscale("log")
+            axes.set_ylim(bottom=floor)
     axes.axvline(page.threshold.value, color="#b3430a", linewidth=2)
     label = f"threshold {number(page.threshold.value, 4)}"
     right = score.size and page.threshold.value > np.mean([score.min(), score.max()])
@@ -48,7 +61,7 @@ def _score(page: ScanPage) -> str:
     axes.margins(y=0.2)
     axes.set_xlabel("score")
     axes.set_ylabel("ml")
-    return svg(figure, f"Histogram of the scores inside the brain, {label}")
+    return svg(figure, f"Histogram of the scores inside the brain, {label}"), logarithmic
 
 
 def _flair(page: ScanPage) -> str:
@@ -59,11 +72,14 @@ def _flair(page: ScanPage) -> str:
     values = values[np.isfinite(values)]
     if values.size:
         low, high = (float(v) for v in np.percentile(values, (0.1, 99.95)))
+        if inside.size:
+            high = max(high, float(np.nanpercentile(inside, 99)))
         bins = np.linspace(low, high if high > low else low + 1, 81)
         for part, color, name in ((rest, "#9aa7b4", "not marked"), (inside, "#d98200", "marked")):
-            counts = np.histogram(part, bins)[0] * page.scan.space.voxel_ml
-            axes.stairs(counts, bins, fill=True, color=color, alpha=0.85, label=name)
+            # Shares, because a mask is a hundredth of a brain and would not be seen in ml.
+            counts = np.histogram(part, bins)[0] * (100 / max(part.size, 1))
+            axes.stairs(counts, bins, fill=True, color=color, alpha=0.75, label=name)
         axes.legend(frameon=False, fontsize=10)
     axes.set_xlabel(f"{page.image} intensity")
-    axes.set_ylabel("ml")
+    axes.set_ylabel("share (%)")
     return svg(figure, "Histogram of the brain's FLAIR intensities, marked and not marked")

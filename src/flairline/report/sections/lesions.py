@@ -14,20 +14,24 @@ MAX_ROWS = 200
 TEMPLATE = """
 {% if rows %}
 <div class="scroll tall" tabindex="0" role="region" aria-label="Table of regions"><table id="lesion-table">
-<thead><tr><th scope="col">Region</th><th scope="col" class="n">Volume (ml)</th><th scope="col">Side</th>
+<thead><tr><th scope="col">Region</th><th scope="col" class="n">Volume (ml)</th>
+{% if has_probability %}<th scope="col" class="n">Probability</th>{% endif %}<th scope="col">Side</th>
 <th scope="col" class="n">Centre R, A, S (mm)</th>
 {% if has_atlas %}<th scope="col" class="n">Centre in the atlas (mm)</th>{% endif %}
 {% if has_tissue %}<th scope="col">Nearest tissue</th>{% endif %}
-{% if has_lobe %}<th scope="col">Lobe</th>{% endif %}</tr></thead>
+{% if has_lobe %}<th scope="col">Nearest lobe</th>{% endif %}</tr></thead>
 <tbody>
 {% for row in rows %}<tr><td>{% if row.centre %}<button type="button" class="go" data-goto="{{ row.goto }}"
   aria-label="Show region {{ loop.index }} in the viewer">{{ loop.index }}</button>{% else %}{{ loop.index }}{% endif %}</td>
-<td class="n">{{ row.volume | number }}</td><td>{{ row.side }}</td><td class="n">{{ row.centre }}</td>
+<td class="n">{{ row.volume | number }}</td>
+{% if has_probability %}<td class="n">{{ row.probability | number(2) }}</td>{% endif %}<td>{{ row.side }}</td><td class="n">{{ row.centre }}</td>
 {% if has_atlas %}<td class="n">{{ row.atlas }}</td>{% endif %}
 {% if has_tissue %}<td>{{ row.tissue }}</td>{% endif %}
 {% if has_lobe %}<td>{{ row.lobe }}</td>{% endif %}</tr>
 {% endfor %}
 </tbody></table></div>
+{% if has_probability %}<p class="muted">Probability: how often a region of such scores and such a volume touched a lesion on
+synthetic scans.</p>{% endif %}
 {% if more %}<p class="muted">The {{ rows | length }} largest of {{ more }}; all are in summary.json.</p>{% endif %}
 {% else %}<p>Nothing reaches the threshold and the smallest size.</p>{% endif %}
 """
@@ -43,6 +47,7 @@ def render(page: Page) -> Section | None:
         TEMPLATE,
         rows=rows,
         more=len(lesions) if len(lesions) > MAX_ROWS else 0,
+        has_probability=any(row["probability"] is not None for row in rows),
         has_atlas=any(row["atlas"] for row in rows),
         has_tissue=any(row["tissue"] for row in rows),
         has_lobe=any(row["lobe"] for row in rows),
@@ -81,6 +86,7 @@ def _row(page: ScanPage, lesion: Mapping[str, Any]) -> dict[str, Any]:
         lobe = lobe or (nearest_label(page.lobes, atlas) if page.lobes else "")
     return {
         "volume": lesion.get("volume_ml"),
+        "probability": lesion.get("probability"),
         "side": lesion.get("side") or "",
         "centre": _mm(centre),
         "goto": ",".join(f"{float(value):.2f}" for value in centre) if centre is not None else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flairline.report.figures import FALSE, FOUND, MISSED, tiles
+from flairline.report.figures import FALSE, FOUND, MISSED, compared, tiles
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import data_uri, render_text
 
@@ -46,8 +46,7 @@ def render(page: Page) -> Section | None:
         regions = {"mask": mask}
         legend = [("mask", "marked"), ("brain", "brain outline")]
     else:
-        truth = page.truth.array
-        regions = {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
+        regions = compared(mask, page.truth.array)
         legend = [(FOUND, "found"), (MISSED, "missed"), (FALSE, "false"), ("brain", "brain outline")]
     shown = tiles(page.scan.flair, page.scan.brain, regions)
     items = [
