@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from flairline.preprocess.register import to_sitk
-from flairline.types import Mask, Volume
+from flairline.types import Mask, Space, Volume
 
-SHRINK = 4
-"""The field is estimated on every fourth voxel of each long axis: it is smooth, and N4 is slow."""
+GRID_MM = 6.0
+"""The field is estimated on voxels about this far apart: it is smooth, and N4 is slow. Its finest splines have knots
+about 25 mm apart, too close for voxels of 12 mm; thick slices are all looked at."""
+MIN_SIDE = 8
+"""No side of that grid has fewer voxels, unless the image's has."""
 ITERATIONS = (50, 50, 30, 20)
 
 
@@ -23,7 +26,7 @@ def correct_bias(image: Volume, brain: Mask) -> Volume:
     floor = float(min(image.array[brain.array].min(), 0.0))
     full = to_sitk(Volume(np.where(brain.array, image.array - floor, 0), image.space))
     mask = sitk.Cast(to_sitk(Volume(brain.array.astype(np.float32), image.space)), sitk.sitkUInt8)
-    shrink = [SHRINK if side >= 8 * SHRINK else 1 for side in image.space.shape]
+    shrink = shrink_factors(image.space)
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(ITERATIONS)
     corrector.SetNumberOfThreads(1)  # sums over threads come in any order; one thread gives the same bytes each time
@@ -31,3 +34,11 @@ def correct_bias(image: Volume, brain: Mask) -> Volume:
     log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(full)).T  # (z, y, x) -> (x, y, z)
     corrected = (image.array - floor) / np.exp(log_field) + floor
     return Volume(np.where(brain.array, corrected, image.array).astype(np.float32), image.space)
+
+
+def shrink_factors(space: Space) -> list[int]:
+    """Every how-manieth voxel of each axis is looked at."""
+    return [
+        max(1, min(round(GRID_MM / spacing_mm), side // MIN_SIDE))
+        for spacing_mm, side in zip(space.spacing_mm, space.shape, strict=True)
+    ]

@@ -316,7 +316,7 @@ class _Preparation:
             steps.append(self._atlas_step())
         steps.append(self._native_brain_step())
         if self.settings.bias:
-            steps.append(Step("bias", 1, ("flair", "brain"), ("corrected",), _bias))
+            steps.append(Step("bias", 2, ("flair", "brain"), ("corrected",), _bias))
         steps.append(self._figures_step(independent_brains=not self._given))
         return steps
 
