@@ -1,9 +1,11 @@
 """Every method that learns from healthy scans, trained for a small budget and judged on patients it has not seen.
 
 Each family is trained (a) on phantoms without lesions, (b) on the lesion-free slices of each table of cases, and judged
-on the other tables (phantom models on all), beside the methods that need no training.
+on the other tables (phantom models on all), beside the methods that need no training. With `--slices N` restoration,
+which takes minutes a volume, is judged on N axial slices of each scan, evenly spaced over its brain; `vae` and the
+controls stand beside it on the same slices ("N slices" in the table).
 
-    python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1.5
+    python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
 
 Models that are in OUT/models already are not trained again. Ends with a Markdown table (OUT/table.md) and a line of
 JSON.
@@ -21,11 +23,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from flairline import recipes, registry
 from flairline.datasets.cases import Dataset as Table
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
+from flairline.io.nifti import write_mask, write_volume
 from flairline.preprocess.to_atlas import labelled_scan
+from flairline.types import Mask
 
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
 CONTROLS = ("histeq", "intensity", "highpass")
@@ -38,6 +44,8 @@ PUBLISHED = {
     "histeq": "Baseline",
 }
 PHANTOMS = 10
+SLOW, BESIDE = "vae_restoration", "vae"
+"""Judged on few slices, and what stands beside it there."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def train(family: str, source: Source, folder: Path, minutes: float, preset: str
 
 def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str], atlas: str | None) -> list[dict]:
     """Rows of `flairline benchmark`."""
-    command = [FLAIRLINE, "benchmark", "--cases", str(table), "-o", str(out)]
+    command = [FLAIRLINE, "benchmark", "--cases", str(table), "-o", str(out), "--pages", "none"]
     for name in methods:
         command += ["--method", name]
     for name in protocol:
@@ -93,6 +101,27 @@ def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with (out / "rows.csv").open(encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if row["subject"] == "cohort" and row["metric"] in METRICS]
+
+
+def thinned(table: Path, n_slices: int, out: Path) -> Path:
+    """A table of the same scans whose brain and truth are empty but for `n_slices` axial slices through the brain."""
+    rows = []
+    for case in Table(table).cases():
+        labelled = labelled_scan(case, None, merge_labels=True)
+        assert labelled.labels is not None
+        scan, folder = labelled.scan, out / f"{case.dataset}-{case.subject}"
+        there = np.flatnonzero(scan.brain.array.any(axis=(0, 1)))
+        kept = np.zeros(scan.space.shape[2], dtype=bool)
+        kept[there[np.linspace(0, len(there) - 1, n_slices + 2).round().astype(int)[1:-1]]] = True
+        folder.mkdir(parents=True, exist_ok=True)
+        write_volume(folder / "flair.nii.gz", scan.flair)
+        write_mask(folder / "brain.nii.gz", Mask(scan.brain.array & kept, scan.space))
+        write_mask(folder / "truth.nii.gz", Mask((labelled.labels >= 0.5) & kept, scan.space))
+        rows.append([case.dataset, case.subject, *(str(folder / f"{n}.nii.gz") for n in ("flair", "brain", "truth"))])
+    path = out / f"{table.stem}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["dataset", "subject", "flair", "brain", "truth"], *rows])
+    return path
 
 
 def seconds_a_volume(name: str, table: Path) -> float:
@@ -129,19 +158,31 @@ def main() -> None:
     parser.add_argument("--protocol", action="append")
     parser.add_argument("--atlas")
     parser.add_argument("--method", action="append", help="these methods only")
+    parser.add_argument("--slices", type=int, help="judge restoration on so many slices a scan")
     given = parser.parse_args()
     families = {name: family for name, family in learning().items() if not given.method or name in given.method}
-    lines, known = [], published()
+    lines: list[dict] = []
+    known = published()
     for source in sources(given.table, given.out):
         models = {family: given.out / "models" / source.name.replace(" ", "-") / family for family in families.values()}
         for family, folder in models.items():
             train(family, source, folder, given.minutes, given.preset)
         for table in source.tables:
-            names = {f"{name}={models[family]}": name for name, family in families.items()}
-            folder = given.out / "rows" / f"{source.name.replace(' ', '-')}-on-{table.stem}"
-            rows = judge([*names, *CONTROLS], table, folder, given.protocol or ["sound"], given.atlas)
-            seconds = {name: seconds_a_volume(name, table) for name in names}
-            lines += table_lines(rows, names, models, families, seconds, source.name, known)
+            runs = [(table, "all", families)]
+            if given.slices and SLOW in families:
+                few = {name: family for name, family in families.items() if name in (SLOW, BESIDE)}
+                rest = {name: family for name, family in families.items() if name != SLOW}
+                thin = thinned(table, given.slices, given.out / "thin" / table.stem)
+                runs = [(table, "all", rest), (thin, str(given.slices), few)]
+            for cases, slices, chosen in runs:
+                names = {f"{name}={models[family]}": name for name, family in chosen.items()}
+                folder = given.out / "rows" / f"{source.name.replace(' ', '-')}-on-{table.stem}-{slices}"
+                rows = judge([*names, *CONTROLS], cases, folder, given.protocol or ["sound"], given.atlas)
+                seconds = {name: seconds_a_volume(name, cases) for name in names}
+                lines += [
+                    {"slices": slices, **line}
+                    for line in table_lines(rows, names, models, families, seconds, source.name, known)
+                ]
     write(given.out, lines)
 
 
@@ -173,7 +214,8 @@ def table_lines(
 
 def write(out: Path, lines: list[dict]) -> None:
     """OUT/table.md, OUT/table.json, and one line of JSON."""
-    unique = list({(li["protocol"], li["data set"], li["trained on"], li["method"]): li for li in lines}.values())
+    key = ("slices", "protocol", "data set", "trained on", "method")
+    unique = list({tuple(line.get(part) for part in key): line for line in lines}.values())
     columns = list(unique[0])
     text = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for line in unique:

@@ -117,6 +117,13 @@ def test_one_slice_is_reconstructed_as_in_the_whole_scan(done):
     assert not scorer.reconstruction(scan, only=-1)[1].array.any()
 
 
+def test_a_statistical_atlas_stands_beside_a_network_and_the_different_grids_are_said(monkeypatch):
+    grids = {"net": {"size": 128, "intensity": "unit"}, "atlas": {"shape": [91, 109, 91], "intensity": "unit"}}
+    monkeypatch.setattr(reconstruction, "_config", lambda name: {"l1_healthy": 0.1, "grid": grids[name]})
+    assert reconstruction._warnings(["net", "net"]) == []
+    assert reconstruction._warnings(["net", "atlas"]) == ["The models see slices of different size or intensity."]
+
+
 def test_without_a_network_that_reconstructs_nothing_is_written(tmp_path):
     cases = Phantoms(tmp_path / "phantoms", subjects=1, spacing_mm=4.0).cases()
     maps = [RecipeMaps(recipes.load("histeq"))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -138,7 +139,7 @@ def _warnings(maps: Sequence[RecipeMaps | FileMaps]) -> list[str]:
         tuple(sorted(scan["voxels_sha256"] for scan in config.get("training", {}).get("validation_scans", ())))
         for config in configs
     }
-    grids = {tuple(sorted(config.get("grid", {}).items())) for config in configs}
+    grids = {json.dumps(config.get("grid", {}), sort_keys=True) for config in configs}  # of slices, or of an atlas
     notes = ["The models were validated on different scans: their errors are not comparable."] if len(held) > 1 else []
     return notes + (["The models see slices of different size or intensity."] if len(grids) > 1 else [])
 
