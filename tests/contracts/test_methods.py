@@ -110,6 +110,19 @@ def learned(request):
     return registry.load("methods", request.param)()
 
 
+def test_one_slice_is_reconstructed_as_in_the_whole_scan(learned, models, brain_scan):
+    """Figure 4 shows one slice of every method that has a reconstruction."""
+    scorer = learned.load(models(learned))
+    if not hasattr(scorer, "reconstruction"):
+        pytest.skip("it does not reconstruct")
+    z = brain_scan.space.shape[2] // 2
+    whole, alone = scorer.reconstruction(brain_scan), scorer.reconstruction(brain_scan, only=z)
+    for image, of_one in zip(whole, alone, strict=True):
+        assert of_one.array[:, :, z].any()
+        np.testing.assert_allclose(of_one.array[:, :, z], image.array[:, :, z], atol=1e-4)
+        assert not np.delete(of_one.array, z, axis=2).any()
+
+
 def test_its_configuration_is_a_frozen_dataclass_with_defaults(method):
     assert dataclasses.is_dataclass(method)
     with pytest.raises(dataclasses.FrozenInstanceError):

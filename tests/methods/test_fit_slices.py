@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,16 @@ from flairline.datasets.phantom import Dataset as Phantoms  # noqa: E402
 from flairline.errors import InputError, ModelError  # noqa: E402
 from flairline.io.nifti import read_volume  # noqa: E402
 from flairline.methods._torch import fit_slices  # noqa: E402
-from flairline.methods._torch.slice_cache import TrainingSlices, store_slices  # noqa: E402
+from flairline.methods._torch.slice_cache import (  # noqa: E402
+    OPEN_SCANS,
+    SliceStore,
+    TrainingSlices,
+    ValidationSlices,
+    store_slices,
+)
 from flairline.methods._torch.slices import SliceGrid, to_slices  # noqa: E402
 from flairline.methods._torch.training import Budget, Objective, steps_done, train  # noqa: E402
-from flairline.methods._training_data import TrainingData  # noqa: E402
+from flairline.methods._training_data import Source, TrainingData  # noqa: E402
 
 GRID = SliceGrid(32)
 
@@ -115,6 +122,21 @@ def test_every_slice_once_an_epoch_and_a_resumed_order_goes_on(stores):
     assert [rest[place][0].numpy().tobytes() for place in range(n)] == images[7 : 7 + n]
     other = TrainingSlices(stores, n, seed=4)
     assert [other[place][0].numpy().tobytes() for place in range(n)] != images[:n]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted under /proc")
+def test_a_thousand_scans_do_not_take_a_thousand_open_files(tmp_path):
+    stores = []
+    for number in range(OPEN_SCANS + 50):
+        store = SliceStore(tmp_path / f"{number}", Source("set", f"{number}", "", ""), 1)
+        np.save(store.stem.with_suffix(".images.npy"), np.full((1, 4, 4), number, np.float16))
+        np.save(store.stem.with_suffix(".brains.npy"), np.ones((1, 4, 4), np.bool_))
+        stores.append(store)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    slices = ValidationSlices(stores, len(stores))
+    values = [int(slices[place][0][0, 0, 0]) for place in range(len(slices))]
+    assert values == list(range(len(stores)))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2 * OPEN_SCANS
 
 
 # ---- training: a stand-in of one weight ----------------------------------------------------------------------

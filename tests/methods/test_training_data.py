@@ -31,6 +31,13 @@ def test_slices_with_lesions_are_left_out_and_nothing_else(cases):
         assert np.flatnonzero(~healthy.usable).tolist() == [8, 9, 10]
 
 
+def test_slices_cannot_be_left_out_by_a_truth_that_is_not_there(cases):
+    from dataclasses import replace
+
+    with pytest.raises(InputError, match=r"Wanted a truth .*flair\.nii\.gz has none.*--lesion-free-slices"):
+        list(TrainingData([replace(case, truth=None) for case in cases], lesion_free_slices=True))
+
+
 def test_without_truths_every_slice_is_usable(cases):
     from dataclasses import replace
 

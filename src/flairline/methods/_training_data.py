@@ -91,9 +91,15 @@ class TrainingData:
         Raises
         ------
         InputError
-            The scan cannot be read, or it has lesions and `lesion_free_slices` is off.
+            The scan cannot be read, it has lesions and `lesion_free_slices` is off, or it is on and there is no truth.
         """
         labelled = labelled_scan(case, None, merge_labels=True, settings=self.preprocess, cache=self.work)
+        if labelled.labels is None and self.lesion_free_slices:
+            msg = (
+                f"Wanted a truth by which to leave out slices with lesions, but {case.flair} has none. Fill its column"
+                " truth, or leave out --lesion-free-slices if nobody in the table has lesions."
+            )
+            raise InputError(msg)
         diseased: BoolArray = np.zeros(labelled.scan.space.shape[2], np.bool_)
         if labelled.labels is not None:
             lesion = labelled.labels > 0

@@ -81,9 +81,17 @@ class AtlasScorer:
         z = (seen - mean) / (std + np.float32(self.method.eps))
         return Volume(np.where(normal.known & scan.brain.array, z, np.float32(0)).astype(np.float32), scan.space)
 
-    def reconstruction(self, scan: Scan) -> tuple[Volume, Volume]:
-        """The scan's intensities in [0, 1], and the mean at their places, on the scan's grid."""
-        return self.reconstruction_placed(scan, self.place(scan))
+    def reconstruction(self, scan: Scan, only: int | None = None) -> tuple[Volume, Volume]:
+        """The scan's intensities in [0, 1], and the mean at their places, on the scan's grid.
+
+        With `only` all axial slices but that one are zero.
+        """
+        images = self.reconstruction_placed(scan, self.place(scan))
+        if only is not None:
+            other = np.arange(scan.space.shape[2]) != only
+            for image in images:
+                image.array[:, :, other] = 0
+        return images
 
     def reconstruction_placed(self, scan: Scan, placed: Placed) -> tuple[Volume, Volume]:
         """As `reconstruction`, of a scan whose place is known."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 VALIDATION_BATCH = 32
 SETUP = "setup.json"
+SCORED_SLICES = 256
+"""At most about so many held-out slices are scored for the threshold: restoration takes seconds a slice."""
 
 
 @dataclass(frozen=True)
@@ -185,11 +187,11 @@ def _sources(stores: Sequence[SliceStore]) -> list[dict[str, str]]:
 def _on_healthy(
     method: SliceMethod, objective: Any, stores: Sequence[SliceStore], most: int, device: str
 ) -> dict[str, Any]:
-    """Reconstruction error and quantiles of the score on the held-out healthy slices, about `most` of them."""
+    """Reconstruction error and quantiles of the score on about `most` held-out healthy slices, 256 at most."""
     network = objective.network.to(device).eval()
     errors, scores, pixels = 0.0, [], 0
     for store in (store for store in stores if store.count):  # scan by scan: some scores are scaled over the scan
-        slices = ValidationSlices([store], math.ceil(most / len(stores)))
+        slices = ValidationSlices([store], math.ceil(min(most, SCORED_SLICES) / len(stores)))
         images, brains = next(iter(DataLoader(slices, batch_size=len(slices))))
         images, brains = images.to(device), brains.to(device)
         inside = int(brains.sum())

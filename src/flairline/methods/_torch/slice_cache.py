@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,9 @@ from flairline.preprocess.labels import LabelRule
 
 VERSION = 2
 """Goes up when slices are cut in another way, so that old ones are cut anew."""
+
+OPEN_SCANS = 128
+"""Scans whose slices are mapped at once: each takes two open files, and many systems allow a process 1024."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -89,12 +93,16 @@ def store_slices(
     return stores
 
 
+@lru_cache(maxsize=OPEN_SCANS)
+def _mapped(store: SliceStore) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    return store.images(), store.brains()
+
+
 class _Stored:
     """Slices of several scans under one running number."""
 
     def __init__(self, stores: Sequence[SliceStore]) -> None:
         self.stores = [store for store in stores if store.count]
-        self.maps = [(store.images(), store.brains()) for store in self.stores]
         self.first = np.cumsum([0, *(store.count for store in self.stores)])
 
     def __len__(self) -> int:
@@ -102,7 +110,7 @@ class _Stored:
 
     def item(self, number: int) -> tuple[Tensor, Tensor]:
         scan = int(np.searchsorted(self.first, number, side="right")) - 1
-        images, brains = self.maps[scan]
+        images, brains = _mapped(self.stores[scan])
         place = number - int(self.first[scan])
         image, brain = (np.asarray(array[place], dtype=np.float32)[np.newaxis] for array in (images, brains))
         return torch.from_numpy(image), torch.from_numpy(brain)

@@ -1,10 +1,13 @@
-"""Every scan of a cohort in one table: sortable, filterable, flagged scans first, with thumbnails and verdicts."""
+"""Every scan of a cohort in one table: sortable, filterable, with thumbnails and verdicts.
+
+What needs a look comes first: what failed, what is flagged, what stands apart from the others.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flairline.report.outliers import METRICS
+from flairline.report.outliers import METRICS, outliers_of
 from flairline.report.pages import CohortPage, CohortScan, Page, Section
 from flairline.report.sections.verdict import VERDICTS
 from flairline.report.templates import data_uri, number, render_text
@@ -14,7 +17,7 @@ SHOWN_AT_ONCE = 150
 TEMPLATE = """
 <div class="tools screen">
   <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, note">
-  <label><input type="checkbox" id="filter-flagged"> flagged only</label>
+  <label><input type="checkbox" id="filter-flagged"> flagged or outlying only</label>
   <label for="filter-verdict">Verdict</label>
   <select id="filter-verdict"><option value="any">any</option><option value="">none yet</option>
   {% for value, words in verdicts %}<option value="{{ value }}">{{ words }}</option>{% endfor %}</select>
@@ -32,7 +35,7 @@ the note. On the thumbnails R is the patient's right, on the picture's left.</p>
 <tbody>
 {% for row in rows %}
 <tr tabindex="0"{% if loop.index > at_once %} hidden{% endif %} data-scan="{{ row.scan_id }}" data-subject="{{ row.key }}" data-text="{{ row.text }}"
- data-flagged="{{ '1' if row.flags else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
+ data-flagged="{{ '1' if row.look else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
  data-at="{{ row.at }}"{% endif %}{% if row.flags %} class="flagged"{% endif %}>
 <td>{% if row.thumbnail %}<img src="{{ row.thumbnail }}" alt="" loading="lazy" decoding="async">{% endif %}</td>
 {% for cell in row.cells %}<td{% if cell.numeric %} class="n"{% endif %}{% if cell.value is not none %}
@@ -52,8 +55,14 @@ def render(page: Page) -> Section | None:
     """One row a scan; columns that no scan fills are left out."""
     if not isinstance(page, CohortPage) or not page.scans:
         return None
-    scans = sorted(page.scans, key=lambda scan: (not scan.error, -len(scan.flags), scan.subject))
-    rows = [_row(scan) for scan in scans]
+    apart: dict[int, list[str]] = {}
+    for scan, figure in outliers_of(page.scans):
+        apart.setdefault(id(scan), []).append(figure)
+
+    def first(scan: CohortScan) -> tuple[bool, int, int, str]:
+        return not scan.error, -len(scan.flags), -len(apart.get(id(scan), ())), scan.subject
+
+    rows = [_row(scan, apart.get(id(scan), [])) for scan in sorted(page.scans, key=first)]
     used = [i for i in range(len(rows[0]["cells"])) if any(row["cells"][i]["text"] not in ("", "–") for row in rows)]
     columns = [(rows[0]["cells"][i]["name"], rows[0]["cells"][i]["numeric"]) for i in used]
     for row in rows:
@@ -62,7 +71,7 @@ def render(page: Page) -> Section | None:
     return Section(10, "scans", "Scans", html)
 
 
-def _row(scan: CohortScan) -> dict[str, Any]:
+def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
     summary = scan.summary
     threshold = summary.get("threshold") or {}
     cells = [
@@ -71,6 +80,7 @@ def _row(scan: CohortScan) -> dict[str, Any]:
         _cell("Method", scan.method),
         _cell("Site", scan.site),
         _cell("Flags", "; ".join(scan.flags)),
+        _cell("Outlier in", "; ".join(outlying_in)),
         _numeric("Volume (ml)", summary.get("lesion_volume_ml")),
         _numeric("Regions", summary.get("n_lesions")),
         _numeric("Threshold", threshold.get("value"), 4),
@@ -84,8 +94,11 @@ def _row(scan: CohortScan) -> dict[str, Any]:
         "scan_id": scan.scan_id,
         "thumbnail": data_uri(scan.thumbnail, "image/webp") if scan.thumbnail else "",
         "flags": scan.flags,
+        "look": bool(scan.flags or outlying_in or scan.error),
         "cells": cells,
-        "text": " ".join([scan.subject, scan.site, *scan.flags, scan.note, str(summary.get("dataset") or "")]).lower(),
+        "text": " ".join(
+            [scan.subject, scan.site, *scan.flags, *outlying_in, scan.note, str(summary.get("dataset") or "")]
+        ).lower(),
         "verdict": scan.verdict,
         "note": scan.note,
         "at": scan.at,
