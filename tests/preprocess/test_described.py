@@ -47,6 +47,15 @@ def test_extracted_brains_registration_and_bias_are_named(head, settings, tmp_pa
     assert (steps["brain"], steps["brain_of"], "bias" in steps) == ("robex", "flair", False)
 
 
+def test_sri24_is_known_by_its_bytes_whatever_the_file_is_called(head, settings, tmp_path, monkeypatch):
+    from flairline.io import fetch
+    from flairline.io.files import sha256
+
+    known = replace(fetch.SRI24_T1, sha256=sha256(head.atlas_file))
+    monkeypatch.setattr(fetch, "SRI24_T1", known)
+    assert steps_of(head.write(tmp_path / "in"), settings, tmp_path / "out")["atlas"] == "sri24"
+
+
 def test_a_given_brain_is_not_called_extracted(head, settings, tmp_path):
     steps = steps_of(head.write(tmp_path / "in"), replace(settings, to_atlas="never"), tmp_path / "out")
     assert (steps["brain"], steps["brain_of"]) == ("given", "flair")

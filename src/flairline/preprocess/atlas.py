@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from flairline.errors import BrainError, MissingExtraError, UnknownNameError
-from flairline.io.fetch import fetch_sri24
+from flairline.io import fetch
+from flairline.io.files import sha256
 from flairline.io.nifti import read_volume
 from flairline.preprocess.brain import brain_from_background, without_holes
 from flairline.types import Mask, Space, Volume
@@ -58,7 +59,7 @@ def load_atlas(atlas: str, cache: Path | None = None) -> Atlas:
     if atlas == "mni":
         return _read(mni_file(), "mni")
     if atlas == "sri24":
-        return _read(fetch_sri24(cache), "sri24")
+        return _read(fetch.fetch_sri24(cache), "sri24")
     if not Path(atlas).exists() and "/" not in atlas and "." not in atlas:
         raise UnknownNameError("atlas", atlas, (*ATLASES, "a file"))
     return _read(Path(atlas), atlas_name(Path(atlas)))
@@ -68,6 +69,12 @@ def atlas_name(path: Path) -> str:
     """The name that a file's atlas has in file names: its stem, letters and digits only."""
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     return re.sub(r"[^0-9A-Za-z]", "", stem) or hashlib.sha256(stem.encode()).hexdigest()[:8]
+
+
+def published_name(atlas: Atlas) -> str:
+    """The name by which an atlas is cited: "sri24" for that file, whatever it is called, else the atlas's own."""
+    known = atlas.file is not None and atlas.name != "mni" and sha256(atlas.file) == fetch.SRI24_T1.sha256
+    return "sri24" if known else atlas.name
 
 
 def _read(path: Path, name: str) -> Atlas:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from flairline.preprocess.atlas import published_name
 from flairline.preprocess.brain import default_extractor
 from flairline.preprocess.pipeline import BRAINS, EXTRACTORS, Prepared, PreprocessSettings
 from flairline.types import Case
@@ -49,7 +50,7 @@ def describe(case: Case, prepared: Prepared | None, settings: PreprocessSettings
     if "bias" in ran:
         steps["bias"] = "n4"
     if prepared is not None and prepared.atlas is not None:
-        steps["atlas"] = prepared.atlas.name
+        steps["atlas"] = published_name(prepared.atlas)
         if "atlas" in ran:
             steps["to_atlas"] = settings.registration
     used = [value for key, value in steps.items() if key != "brain_of" and value in PACKAGES]
