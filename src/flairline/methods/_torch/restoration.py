@@ -45,7 +45,8 @@ def restoration_scores(
     def restored(y: Tensor, brain: Tensor) -> Tensor:
         return restore(ready, y, brain, options)
 
-    result = in_chunks(restored, batch, y.float(), brain.float())
+    kind = torch.promote_types(y.dtype, torch.float32)  # double stays double, half does not stay half
+    result = in_chunks(restored, batch, y.to(kind), brain.to(kind))
     moved = float(((y - result).abs() * brain).max()) if len(y) else 0.0
     LOG.info("Restoration moved a pixel by %.3f at most; a gradient of 1 reaches %.3f.", moved, options.reach)
     return difference(y, result, brain, sign), result * brain
