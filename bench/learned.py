@@ -7,8 +7,8 @@ controls stand beside it on the same slices ("N slices" in the table).
 
     python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
 
-Models that are in OUT/models already are not trained again. Ends with a Markdown table (OUT/table.md) and a line of
-JSON.
+Models that are in OUT/models already are not trained again, rows that are in OUT/rows not judged again. Ends with a
+Markdown table (OUT/table.md) and a line of JSON.
 """
 
 from __future__ import annotations
@@ -91,14 +91,15 @@ def train(family: str, source: Source, folder: Path, minutes: float, preset: str
 
 
 def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str], atlas: str | None) -> list[dict]:
-    """Rows of `flairline benchmark`."""
+    """Rows of `flairline benchmark`, which is run if they are not there yet."""
     command = [FLAIRLINE, "benchmark", "--cases", str(table), "-o", str(out), "--pages", "none"]
     for name in methods:
         command += ["--method", name]
     for name in protocol:
         command += ["--protocol", name]
     command += ["--atlas", atlas] if atlas else []
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    if not (out / "manifest.json").exists():  # written last
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with (out / "rows.csv").open(encoding="utf-8") as file:
         return [row for row in csv.DictReader(file) if row["subject"] == "cohort" and row["metric"] in METRICS]
 
