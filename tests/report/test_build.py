@@ -270,14 +270,15 @@ def test_scan_and_cohort_page_know_a_result_by_the_same_id(make_page, tmp_path):
     assert CohortScan({**read, "method": "other"}).scan_id != page.scan_id
 
 
-def test_an_outlier_comes_before_what_is_like_the_others_and_is_found_with_the_flagged():
+def test_an_outlier_comes_before_what_is_like_the_others_and_is_found_by_the_word():
     volumes = [5.0, 5.1, 4.9, 5.2, 4.8, 5.05, 90.0]
     scans = [CohortScan({"subject": f"s{i}", "lesion_volume_ml": volume}) for i, volume in enumerate(volumes)]
     section = registry.load("report.sections", "cohort_table")(CohortPage("cohort", scans))
     rows = re.findall(r'<tr tabindex="0".*?</tr>', section.html, re.S)
     assert [re.search(r'data-subject="(.*?)"', row).group(1) for row in rows][:2] == ["s6", "s0"]
-    assert 'data-flagged="1"' in rows[0] and "Volume (ml)" in rows[0]
-    assert all('data-flagged="0"' in row for row in rows[1:])
+    assert re.search(r'data-text="[^"]*outlier', rows[0]) and "Volume (ml)" in rows[0]
+    assert not any("outlier" in row for row in rows[1:])
+    assert all('data-flagged="0"' in row for row in rows)
 
 
 def test_flagged_and_failed_scans_come_first():

@@ -16,8 +16,8 @@ SHOWN_AT_ONCE = 150
 """Rows that are laid out at first: a thousand take a browser seconds. The filter looks through all of them."""
 TEMPLATE = """
 <div class="tools screen">
-  <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, note">
-  <label><input type="checkbox" id="filter-flagged"> flagged or outlying only</label>
+  <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, outlier, note">
+  <label><input type="checkbox" id="filter-flagged"> flagged only</label>
   <label for="filter-verdict">Verdict</label>
   <select id="filter-verdict"><option value="any">any</option><option value="">none yet</option>
   {% for value, words in verdicts %}<option value="{{ value }}">{{ words }}</option>{% endfor %}</select>
@@ -35,7 +35,7 @@ the note. On the thumbnails R is the patient's right, on the picture's left.</p>
 <tbody>
 {% for row in rows %}
 <tr tabindex="0"{% if loop.index > at_once %} hidden{% endif %} data-scan="{{ row.scan_id }}" data-subject="{{ row.key }}" data-text="{{ row.text }}"
- data-flagged="{{ '1' if row.look else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
+ data-flagged="{{ '1' if row.flags else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
  data-at="{{ row.at }}"{% endif %}{% if row.flags %} class="flagged"{% endif %}>
 <td>{% if row.thumbnail %}<img src="{{ row.thumbnail }}" alt="" loading="lazy" decoding="async">{% endif %}</td>
 {% for cell in row.cells %}<td{% if cell.numeric %} class="n"{% endif %}{% if cell.value is not none %}
@@ -94,10 +94,16 @@ def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
         "scan_id": scan.scan_id,
         "thumbnail": data_uri(scan.thumbnail, "image/webp") if scan.thumbnail else "",
         "flags": scan.flags,
-        "look": bool(scan.flags or outlying_in or scan.error),
         "cells": cells,
         "text": " ".join(
-            [scan.subject, scan.site, *scan.flags, *outlying_in, scan.note, str(summary.get("dataset") or "")]
+            [
+                scan.subject,
+                scan.site,
+                *scan.flags,
+                *(["outlier", *outlying_in] if outlying_in else []),
+                scan.note,
+                str(summary.get("dataset") or ""),
+            ]
         ).lower(),
         "verdict": scan.verdict,
         "note": scan.note,
