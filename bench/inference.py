@@ -1,7 +1,7 @@
 """Every method's seconds and peak memory for one volume, on the CPU and, where there is one, on a GPU.
 
 The volume is a phantom of 240x240x155 voxels of 1 mm. Learned methods run at the preset `paper` (128 x 128); they are
-trained for a moment on two phantoms first, because weights do not change what a volume costs. Every method runs in a
+trained for a moment on three phantoms first, because weights do not change what a volume costs. Every method runs in a
 process of its own. `peak` is the process's highest memory, Python and libraries included, `scoring` how much of it came
 after the scan was read and the method loaded; on a GPU, what torch allocated at most.
 
@@ -65,12 +65,12 @@ def make_volume(folder: Path) -> None:
 
 
 def train(name: str, folder: Path) -> None:
-    """A model folder of the preset `paper`, trained for a moment on two phantoms of 4 mm."""
+    """A model folder of the preset `paper`, trained for a moment on three phantoms of 4 mm."""
     from flairline import registry
     from flairline.datasets.phantom import Dataset
     from flairline.methods._training_data import TrainingData
 
-    healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(2)
+    healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(3)
     registry.load("methods", name)().train(TrainingData(healthy), folder, preset="paper", max_minutes=1e-3)
 
 
