@@ -139,6 +139,30 @@ def test_no_flair_is_refused_with_what_there_is(tmp_path):
         choose_study(tmp_path / "study")
 
 
+def multiframe(folder: Path, number: int, description: str) -> None:
+    """An enhanced MR image: many frames in one file, and no place of its own in the header."""
+    first = pydicom.dcmread(sorted(folder.glob("*.dcm"))[0])
+    del first.ImagePositionPatient
+    first.NumberOfFrames, first.SeriesNumber, first.SeriesDescription = 12, number, description
+    first.SeriesInstanceUID = first.SeriesInstanceUID + "." + str(number)
+    first.save_as(folder / f"enhanced-{number}.dcm")
+
+
+def test_multiframe_dicom_beside_slices_is_named_as_left_out(folder):
+    assert not any("Left out" in line for line in choose_study(folder).reasons)
+    multiframe(folder, 12, "3D FLAIR SENSE")
+    study = choose_study(folder)
+    assert study.flair.number == 4
+    assert sum("Left out" in line and "series 12 '3D FLAIR SENSE'" in line for line in study.reasons) == 1
+
+
+def test_a_flair_in_multiframe_dicom_alone_is_named_in_the_refusal(tmp_path):
+    write_series(tmp_path / "study", image(), 2, T1)
+    multiframe(tmp_path / "study", 12, "3D FLAIR SENSE")
+    with pytest.raises(InputError, match=r"found none among: series 2 .*multi-frame.* series 12 .* dcm2niix"):
+        choose_study(tmp_path / "study")
+
+
 def test_a_missing_slice_is_refused_with_its_place(tmp_path):
     write_series(tmp_path / "study", image(), 4, FLAIR, skip=(6,))
     with pytest.raises(InputError, match=r"1 slice\(s\) missing between 04-005.dcm and 04-007.dcm"):

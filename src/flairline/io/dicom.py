@@ -101,17 +101,18 @@ def choose_study(folder: Path, flair_series: int | None = None, t1_series: int |
     InputError
         No DICOM, several patients, no FLAIR, two FLAIRs, or a slice missing.
     """
-    headers = _headers(folder)
+    headers, multiframe = _headers(folder)
     _check_one_patient(folder, headers)
     series = _grouped(headers)
-    flair, why_flair = _choose_flair(folder, series, flair_series)
+    left_out = _left_out(multiframe)
+    flair, why_flair = _choose_flair(folder, series, flair_series, left_out)
     t1, why_t1 = _choose_t1([one for one in series if one is not flair], t1_series)
     for one in (flair, t1):
         if one is not None:
             _check_slices(one)
     studies = {str(header.StudyInstanceUID) for _, header in headers if header.SeriesInstanceUID == flair.uid}
     name = "study-" + hashlib.sha256("".join(sorted(studies)).encode()).hexdigest()[:8]
-    return Study(name, flair, t1, (why_flair, why_t1))
+    return Study(name, flair, t1, (why_flair, why_t1, *filter(None, [left_out])))
 
 
 def convert_study(study: Study, work: Path) -> Converted:
@@ -203,14 +204,15 @@ def source_space(images: Sequence[Any]) -> Space:
     return Space((int(first.Columns), int(first.Rows), len(images)), RAS_FROM_LPS @ vox_to_lps)
 
 
-def _headers(folder: Path) -> list[tuple[Path, Any]]:
+def _headers(folder: Path) -> tuple[list[tuple[Path, Any]], list[Any]]:
+    """Headers of the classic slices, with their files; and those of multi-frame images, which are not read."""
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
     except ModuleNotFoundError as error:
         what = "Reading DICOM"
         raise MissingExtraError(what, "dicom") from error
-    headers = []
+    headers, multiframe = [], []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.name == "DICOMDIR":
             continue
@@ -220,13 +222,26 @@ def _headers(folder: Path) -> list[tuple[Path, Any]]:
             continue
         if "ImagePositionPatient" in header and "SeriesInstanceUID" in header:
             headers.append((path, header))
+        elif int(header.get("NumberOfFrames") or 0) > 1 and header.get("Modality") == "MR":
+            multiframe.append(header)
     if not headers:
         msg = (
             f"Wanted a folder of DICOM slices, but {folder} has none. Enhanced (multi-frame) DICOM is not read:"
             " convert it with dcm2niix and give the NIfTI file."
         )
         raise InputError(msg)
-    return headers
+    return headers, multiframe
+
+
+def _left_out(multiframe: list[Any]) -> str:
+    """What was found and cannot be read, in one line; empty if nothing was."""
+    if not multiframe:
+        return ""
+    told = sorted({f"series {h.get('SeriesNumber') or 0} {str(h.get('SeriesDescription', ''))!r}" for h in multiframe})
+    return (
+        f"Left out, because enhanced (multi-frame) DICOM is not read: {', '.join(told)}."
+        " Convert it with dcm2niix and give the NIfTI file."
+    )
 
 
 def _check_one_patient(folder: Path, headers: list[tuple[Path, Any]]) -> None:
@@ -301,7 +316,7 @@ def _is_t1(one: Series) -> str:
     return ""
 
 
-def _choose_flair(folder: Path, series: list[Series], number: int | None) -> tuple[Series, str]:
+def _choose_flair(folder: Path, series: list[Series], number: int | None, left_out: str = "") -> tuple[Series, str]:
     if number is not None:
         one = _by_number(series, number)
         return one, f"FLAIR: {one.describe()}, as asked for."
@@ -309,6 +324,7 @@ def _choose_flair(folder: Path, series: list[Series], number: int | None) -> tup
     told = "; ".join(one.describe() for one in series)
     if not found:
         msg = f"Wanted a FLAIR series in {folder}, found none among: {told}. Name one with --flair-series NUMBER."
+        msg += f" {left_out}" if left_out else ""
         raise InputError(msg)
     if len(found) > 1:
         both = "; ".join(one.describe() for one, _ in found)
