@@ -460,7 +460,10 @@ def fit(
         str, typer.Option("--preset", help="Size of the network and of its training: small, paper (slice-wise), ...")
     ] = "small",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
-    start: Annotated[Path | None, typer.Option("--start", help="Model folder to start from (synthetic_unet).")] = None,
+    start: Annotated[
+        list[Path] | None,
+        typer.Option("--start", help="Model folder to start from; of several the mean (synthetic_unet)."),
+    ] = None,
     shapes: Annotated[
         list[Path] | None,
         typer.Option("--shape", help="Lesion mask of another patient to synthesise from (synthetic_unet); repeat."),
@@ -494,7 +497,7 @@ def fit(
             msg = f"{method} learns from label maps. Name their files: flairline fit {method} LABELS... -o MODEL."
             raise InputError(msg)
         with _resumable():
-            chosen.train(scans, out, shapes=shapes or (), start=start, **options)
+            chosen.train(scans, out, shapes=shapes or (), start=start or (), **options)
     else:
         if shapes or start:
             msg = f"--shape and --start are for synthetic_unet, and {method} learns from scans. Leave them out."

@@ -209,6 +209,38 @@ def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
     assert (folder / "weights.safetensors").read_bytes() == before  # all its steps were done already
 
 
+def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_them(trained, tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from flairline.methods._torch import fit_unet
+    from flairline.methods._torch.training import Curve
+    from flairline.methods._torch.unet_card import card
+
+    folder, paths = trained
+    other = tmp_path / "other"
+    shutil.copytree(folder, other, ignore=shutil.ignore_patterns("training"))
+    weights = load_file(folder / "weights.safetensors")
+    moved = {name: array + 2 if array.is_floating_point() else array for name, array in weights.items()}
+    save_file(moved, other / "weights.safetensors")
+    begun = {}
+
+    def no_training(objective, *_):
+        begun.update({name: tensor.clone() for name, tensor in objective.network.state_dict().items()})
+        return begun, Curve([4], [0.5], 1.0, 0.5, 4)
+
+    monkeypatch.setattr(fit_unet, "train", no_training)
+    options = {"preset": "test", "workers": 1}
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "mean", start=[folder, other], **options)
+    for name, array in weights.items():
+        expected = array + 1 if array.is_floating_point() else array
+        torch.testing.assert_close(begun[name], expected, msg=name)
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "mean"], **options)
+    text = card(json.loads((tmp_path / "next" / "config.json").read_text()))
+    listed = [line for line in text.splitlines() if "such scans, seed" in line]
+    assert [len(line) - len(line.lstrip()) for line in listed] == [0, 2, 2]
+
+
 def test_too_few_label_maps_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="at least 3 label maps"):
         synthetic_unet.Method().train(trained[1][:2], tmp_path / "model")
@@ -243,6 +275,50 @@ def test_a_synthetic_scan_depends_on_its_seed_alone():
     np.testing.assert_array_equal(one.truth, again.truth)
     assert one.image.shape != other.image.shape or not np.array_equal(one.image, other.image)
     assert not (one.truth & ~one.brain).any()
+
+
+def test_ventricles_are_widened_by_what_is_asked():
+    import torch
+
+    from flairline.methods._torch import synthesis
+
+    classes = synthesis.to_classes(label_map(0))
+    half = torch.tensor([(side - 1) / 2 for side in classes.shape])
+    axes = [torch.arange(side, dtype=torch.float32) - (side - 1) / 2 for side in classes.shape]
+    still = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    volumes = []
+    for most_mm in (0.0, 2.0, 4.0):
+        grid = still.clone()
+        synthesis._widen_ventricles(classes, grid, most_mm, half)
+        assert (grid - still).norm(dim=-1).max() <= most_mm + 0.1
+        index = (grid + half).round().long().clamp_min(0)
+        index = torch.minimum(index, torch.tensor(classes.shape) - 1).numpy()
+        volumes.append((classes[tuple(np.moveaxis(index, -1, 0))] == synthesis.VENTRICLE).sum())
+    assert volumes[0] == (classes == synthesis.VENTRICLE).sum()
+    assert volumes[1] > 1.3 * volumes[0]
+    assert volumes[2] > 1.3 * volumes[1]
+
+
+def test_a_lesion_in_white_matter_need_not_outshine_the_cortex_but_never_hides(monkeypatch):
+    """Its level is drawn from white matter's on; where tissue is as bright already, it is a tenth brighter at least."""
+    import torch
+
+    from flairline.methods._torch import lesions, synthesis
+
+    classes = torch.from_numpy(synthesis.to_classes(label_map(0)))
+    image = torch.where(classes == synthesis.CORTEX, 1.5, 1.0)
+    levels, ratios = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        fields = synthesis.Fields(torch.Generator().manual_seed(seed))
+        canvas = lesions._Canvas(classes, image.clone(), 1.5, rng, fields)
+        levels.append(canvas.brightness())
+        box = (slice(None),) * 3
+        canvas.brighten(box, torch.ones_like(image), levels[-1])
+        ratios.append(float((canvas.image / image).min()))
+    assert min(levels) >= 1.1
+    assert 0.1 < np.mean(np.array(levels) < 1.5) < 0.6
+    assert min(ratios) >= 1.1 - 1e-6
 
 
 def test_a_synthetic_scan_without_lesions_has_an_empty_truth():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from flairline.errors import InputError
@@ -19,7 +21,7 @@ from flairline.methods._torch.folder import load_config, load_weights
 from flairline.methods._torch.mni_classes import mni_classes, mni_files
 from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import Budget, has_bf16, steps_done, train
-from flairline.methods._torch.unet import SIZES, SegmentLesions, WholeScans, build
+from flairline.methods._torch.unet import SIZES, SegmentLesions, Size, WholeScans, build
 from flairline.preprocess.resample import resample_mask
 from flairline.types import Space
 
@@ -45,7 +47,7 @@ def fit_folder(
     seed: int = 0,
     progress: bool = False,
     workers: int = 2,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
 ) -> None:
     """Train `synthetic_unet` and write its model folder.
 
@@ -65,7 +67,8 @@ def fit_folder(
     resume
         Go on from the last checkpoint.
     start
-        Model folder whose weights the training starts from; its preset must have the same features.
+        Model folders whose weights the training starts from, the mean of them if there are several (Wortsman et al.
+        2022, https://arxiv.org/abs/2203.05482); their presets must have the same features.
 
     Raises
     ------
@@ -85,11 +88,11 @@ def fit_folder(
     learned = [*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])]
     stems = fill_cache(work / "scans", learned, size.scans, seed, drawings, workers)
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
-    budget = Budget(size.steps, max_minutes, validate_every=min(300, max(1, size.steps // size.validations)))
+    budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
-    before = None if start is None else load_config(start, "synthetic_unet")
-    if start is not None:
-        objective.network.load_state_dict(load_weights(start))
+    before = [load_config(model, "synthetic_unet") for model in start]
+    if start:
+        objective.network.load_state_dict(mean_weights([load_weights(model) for model in start]))
     done = steps_done(work) if resume else 0
     crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
     state, curve = train(
@@ -107,6 +110,19 @@ def fit_folder(
     sources = {path.name: sha256(path) for path in (*label_maps, *templates, *shapes)}
     write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
     write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed, before)
+
+
+def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of several models' tensors; whole numbers (counts of batches) are the first one's."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
+
+
+def _between_validations(size: Size) -> int:
+    """Steps from one validation to the next."""
+    return min(600, max(1, size.steps // size.validations))
 
 
 def shape_in_mni_box(path: Path) -> NDArray[np.bool_]:

@@ -55,6 +55,7 @@ class _Canvas:
     ) -> None:
         self.anatomy, self.image, self.brightest, self.rng, self.fields = anatomy, image, brightest, rng, fields
         self.share = torch.zeros_like(image)
+        self.least = float(rng.uniform(1.1, 1.35))
         tissue = (anatomy >= brain.CORTEX) & (anatomy <= brain.HIPPOCAMPUS)
         self.tissue = brain.blur(tissue.float(), 0.6)
         half = anatomy[::2, ::2, ::2]
@@ -93,12 +94,15 @@ class _Canvas:
         return box, torch.sigmoid(4 * outline * mean_mm / border_mm)
 
     def brightness(self, low: float = 1.1, high: float = 2.0) -> float:
-        """A lesion's intensity: above white matter (1) by at least a little, above the brightest tissue mostly."""
-        return max(low, self.brightest * (low - 0.15 + (high - low + 0.15) * float(self.rng.beta(1.5, 2.0))))
+        """A lesion's intensity: above white matter (1) by at least a little, and above a level that is drawn between
+        white matter's and the brightest tissue's mostly. In white matter a lesion need not outshine the cortex.
+        """
+        level = 1 + (self.brightest - 1) * float(self.rng.uniform())
+        return max(low, level * (low - 0.15 + (high - low + 0.15) * float(self.rng.beta(1.5, 2.0))))
 
     def brighten(self, box: tuple, share: Tensor, value: Tensor | float) -> None:
-        """Blend `value` into the image by `share`, or a little more than is there where that is brighter already."""
-        self.paint(box, share, torch.maximum(torch.as_tensor(value), 1.07 * self.image[box]))
+        """Blend `value` into the image by `share`, or more than is there where that is as bright already."""
+        self.paint(box, share, torch.maximum(torch.as_tensor(value), self.least * self.image[box]))
 
     def paint(self, box: tuple, share: Tensor, value: Tensor | float) -> None:
         """Blend `value` into the image by `share`, whatever was there."""

@@ -199,10 +199,23 @@ def _deform(classes: NDArray[np.uint8], rng: np.random.Generator, fields: Fields
     for axis in range(3):
         grid[..., axis] += coarse * fields.smooth(shape, 40) + fine * fields.smooth(shape, 12)
     half = torch.tensor([(side - 1) / 2 for side in classes.shape])
+    if rng.random() < 0.5:
+        _widen_ventricles(classes, grid, float(rng.uniform(0, 6)), half)
     grid = (grid / half).flip(-1)[None]  # grid_sample wants (z, y, x), scaled to -1..1
     source = torch.from_numpy(np.ascontiguousarray(classes)).float()[None, None]
     moved = functional.grid_sample(source, grid, mode="nearest", padding_mode="zeros", align_corners=True)
     return moved[0, 0].to(torch.uint8)
+
+
+def _widen_ventricles(classes: NDArray[np.uint8], grid: Tensor, most_mm: float, half: Tensor) -> None:
+    """Let the grid's points (x, y, z, 3), in voxels from the map's middle, look towards the ventricles by up to
+    `most_mm`: larger ventricles and less tissue around them, as age and disease make them.
+    """
+    coarse = ndimage.gaussian_filter((classes[::3, ::3, ::3] == VENTRICLE).astype(np.float32), 2.5)
+    pull = np.stack(np.gradient(coarse))
+    pull *= most_mm / max(float(np.linalg.norm(pull, axis=0).max()), 1e-6)
+    where = (grid / half).flip(-1)[None]
+    grid += functional.grid_sample(torch.from_numpy(pull)[None], where, align_corners=True)[0].permute(1, 2, 3, 0)
 
 
 def _rotation(angles: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -241,11 +254,11 @@ def _colour(anatomy: Tensor, rng: np.random.Generator, fields: Fields) -> tuple[
     if rng.random() < 0.5:
         flow = float(rng.uniform(0.1, 0.8)) * fields.smooth(shape, 15).clamp_min(0)
         image = torch.where((anatomy == CSF) | (anatomy == VENTRICLE), image + flow * 0.7, image)
-    if rng.random() < 0.7:
-        depth = float(rng.uniform(0.6, 2.2)) * (1 + 0.5 * fields.smooth(shape, 12)).clamp_min(0)
-        near = blur((anatomy == VENTRICLE).float(), 1.5)
+    if rng.random() < 0.8:
+        depth = float(rng.uniform(0.6, 2.5)) * (1 + 0.5 * fields.smooth(shape, 12)).clamp_min(0)
+        near = blur((anatomy == VENTRICLE).float(), float(rng.uniform(1.0, 3.0)))
         lining = torch.where(anatomy == WHITE, (near * depth).clamp(0, 1), torch.zeros(()))
-        image = image + float(rng.uniform(0.0, 0.3)) * lining
+        image = image + float(rng.uniform(0.0, 0.4)) * lining
     if rng.random() < 0.5:  # a plexus of varying brightness, larger than its label
         plexus = blur((anatomy == CHOROID).float(), 1.0) * (anatomy <= CHOROID)
         image = torch.maximum(image, plexus.clamp(0, 0.6) / 0.6 * table[CHOROID])

@@ -26,11 +26,11 @@ def write_model(
     sources: Mapping[str, str],
     uses_patients_shapes: bool,
     seed: int,
-    start: Mapping[str, Any] | None = None,
+    start: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Calibrate on the held-out synthetic scans and write weights, configuration and card.
 
-    `start` is the configuration of the model that the training started from, None if it started from nothing.
+    `start` are the configurations of the models whose mean the training started from; none: it started from nothing.
     """
     network = build(size.features)
     network.load_state_dict(state)
@@ -42,10 +42,29 @@ def write_model(
         "lesion_shapes": "uses lesion shapes of other patients" if uses_patients_shapes else "random",
         "training": {"seconds": curve.seconds, "steps": curve.steps, "validation": curve.values, "best": curve.best},
         "sources": dict(sources),
-        "started_from": None if start is None else {key: start[key] for key in ("size", "seed", "training")},
+        "started_from": [{key: model.get(key) for key in ANCESTOR} for model in start],
         "calibration": calibration,
     }
     save_model(folder, "synthetic_unet", state, config, card(config))
+
+
+ANCESTOR = ("size", "seed", "training", "started_from")
+"""What a configuration keeps of the models that the training started from, and they of theirs."""
+
+
+def ancestors(config: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """Lines of a nested list: the models that a training started from (the mean of several), and theirs below them."""
+    start = config.get("started_from") or []
+    lines = []
+    for model in [start] if isinstance(start, Mapping) else start:  # one alone: as written before there were several
+        training = model["training"]
+        steps = training["steps"][-1] if training["steps"] else 0
+        lines.append(
+            f"{'  ' * depth}- {model['size']['scans']} such scans, seed {model['seed']}, {steps} steps in"
+            f" {training['seconds'] / 60:.1f} minutes, validation {training['best']:.4f}"
+        )
+        lines += ancestors(model, depth + 1)
+    return lines
 
 
 def _judge(network: torch.nn.Module, stem: Path) -> Judged:
@@ -65,13 +84,8 @@ def card(config: Mapping[str, Any]) -> str:
         f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |"
         for row in calibration["lesion_reliability"]
     )
-    start = config.get("started_from")
-    before = (
-        f"It started from a model trained on {start['size']['scans']} such scans (seed {start['seed']},"
-        f" {start['training']['seconds'] / 60:.1f} minutes, validation {start['training']['best']:.4f}).\n"
-        if start
-        else ""
-    )
+    start = ancestors(config)
+    before = "\n".join(["\nIt started from the mean of these models:\n", *start, "\n"]) if start else ""
     template = (
         "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull).\n"
         if size.get("template")
