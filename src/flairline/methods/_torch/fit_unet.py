@@ -25,7 +25,7 @@ from flairline.methods._torch.unet import SIZES, SegmentLesions, Size, WholeScan
 from flairline.preprocess.resample import resample_mask
 from flairline.types import Space
 
-HELD_OUT_SCANS = 24
+HELD_OUT_SCANS = 64
 """Synthetic scans of held-out heads, for the calibration."""
 VALIDATION_SCANS = 8
 """How many of them also choose the best weights during the training."""
