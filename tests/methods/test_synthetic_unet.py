@@ -241,6 +241,26 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     assert [len(line) - len(line.lstrip()) for line in listed] == [0, 2, 2]
 
 
+def test_a_model_of_another_size_to_start_from_is_refused_before_anything_is_made(trained, tmp_path):
+    with pytest.raises(InputError, match=r"features \[4, 4, 4, 4, 4\] of the preset test, but .* has \[16, 32"):
+        start = [synthetic_unet.SHIPPED]
+        synthetic_unet.Method(device="cpu").train(trained[1], tmp_path / "model", preset="test", start=start)
+    assert not (tmp_path / "model").exists()
+
+
+def test_scoring_does_not_load_what_only_training_needs():
+    """Lightning takes seconds to load."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom flairline import recipes\nfrom flairline.datasets.phantom import phantom\n"
+        "recipes.load('default').scorer()(phantom(0, 4.0, [])[0])\n"
+        "sys.exit('torch' not in sys.modules or 'lightning' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_too_few_label_maps_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="at least 3 label maps"):
         synthetic_unet.Method().train(trained[1][:2], tmp_path / "model")

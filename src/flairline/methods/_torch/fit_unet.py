@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -21,7 +22,8 @@ from flairline.methods._torch.folder import load_config, load_weights
 from flairline.methods._torch.mni_classes import mni_classes, mni_files
 from flairline.methods._torch.synthesis import to_classes
 from flairline.methods._torch.training import Budget, has_bf16, steps_done, train
-from flairline.methods._torch.unet import SIZES, SegmentLesions, Size, WholeScans, build
+from flairline.methods._torch.unet import SIZES, Size, WholeScans, build
+from flairline.methods._torch.unet_objective import SegmentLesions
 from flairline.preprocess.resample import resample_mask
 from flairline.types import Space
 
@@ -73,7 +75,7 @@ def fit_folder(
     Raises
     ------
     InputError
-        Fewer than three label maps, or files that cannot be read.
+        Fewer than three label maps, files that cannot be read, or a model to start from that has another size.
     """
     if preset not in SIZES:
         msg = f"No preset is called {preset!r}. Known: {', '.join(SIZES)}."
@@ -81,6 +83,7 @@ def fit_folder(
     if len(label_maps) <= HELD_OUT:
         msg = f"Wanted at least {HELD_OUT + 1} label maps ({HELD_OUT} are held out), got {len(label_maps)}."
         raise InputError(msg)
+    before = [_same_size(load_config(model, "synthetic_unet"), model, preset) for model in start]
     size, work = SIZES[preset], prepare_folder(folder) / "training"
     lightning.seed_everything(seed, verbose=False)
     maps = [to_classes(read_volume(path).array) for path in label_maps]
@@ -90,7 +93,6 @@ def fit_folder(
     held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
     budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size))
     objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
-    before = [load_config(model, "synthetic_unet") for model in start]
     if start:
         objective.network.load_state_dict(mean_weights([load_weights(model) for model in start]))
     done = steps_done(work) if resume else 0
@@ -118,6 +120,18 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         name: torch.stack([state[name] for state in states]).mean(0) if first.is_floating_point() else first
         for name, first in states[0].items()
     }
+
+
+def _same_size(config: dict[str, Any], model: Path, preset: str) -> dict[str, Any]:
+    """The configuration of a model to start from. Raises `InputError` if its network is not the preset's."""
+    wanted, found = list(SIZES[preset].features), list(config["size"]["features"])
+    if found != wanted:
+        msg = (
+            f"Wanted a model to start from with the features {wanted} of the preset {preset}, but {model} has {found}."
+            " Name another model, or the preset that it was trained with."
+        )
+        raise InputError(msg)
+    return config
 
 
 def _between_validations(size: Size) -> int:

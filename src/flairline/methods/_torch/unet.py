@@ -1,4 +1,4 @@
-"""The U-Net of `synthetic_unet`: network, objective, sizes, and how a whole scan goes through it."""
+"""The U-Net of `synthetic_unet`: network, sizes, and how a whole scan goes through it. Scoring needs no Lightning."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from flairline.methods._torch.synthesis import Z_RANGE
-from flairline.methods._torch.training import Budget, Objective
 
 SCALE = 4.0
 """Half-widths per unit of the network's input."""
@@ -59,37 +57,6 @@ def build(features: tuple[int, ...]) -> torch.nn.Module:
 
     network: torch.nn.Module = UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-
-
-class SegmentLesions(Objective):
-    """Cross-entropy plus soft Dice over the batch, on logits."""
-
-    def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
-        super().__init__(network, budget, learning_rate, bf16)
-
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Image in half-widths and truth, each (batch, 1, x, y, z)."""
-        image, truth = batch
-        logits = self._logits(image)
-        entropy = functional.binary_cross_entropy_with_logits(logits, truth)
-        share = torch.sigmoid(logits)
-        overlap = (share * truth).sum()
-        dice = 1 - (2 * overlap + 50) / (share.sum() + truth.sum() + 50)
-        return entropy + dice
-
-    def validate(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """One minus Dice at 0.5 of a whole scan; without lesions, falsely marked ml over one more."""
-        image, truth = batch
-        found = self._logits(image) > 0
-        if truth.any():
-            return 1 - 2 * (found & (truth > 0)).sum() / (found.sum() + truth.sum())
-        false_ml = found.sum() / 1000.0
-        return false_ml / (false_ml + 1)
-
-    def _logits(self, image: Tensor) -> Tensor:
-        image = (image / SCALE).contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.network(image).float()
 
 
 class WholeScans(torch.utils.data.Dataset):
