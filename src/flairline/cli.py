@@ -718,7 +718,11 @@ def _without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any],
         return cases, []
     from flairline.report import verdicts as saying
 
-    kept, left_out = saying.without_failed(cases, saying.read(verdicts))
+    said = saying.read(verdicts)
+    kept, left_out = saying.without_failed(cases, said)
+    if strangers := saying.of_no_case(cases, said):
+        shown = ", ".join(strangers[:5]) + (" ..." if len(strangers) > 5 else "")
+        _say(f"flairline: {verdicts} also names {len(strangers)} that are not judged here: {shown}.")
     if not kept:
         msg = f"Wanted at least one case, but {verdicts} fails all {len(left_out)}. Give another table."
         raise InputError(msg)

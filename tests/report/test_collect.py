@@ -236,9 +236,10 @@ def test_truth_volumes_are_those_of_the_truth(judged, head):
 
 @pytest.mark.parametrize("name", ["sub-1", "heads/sub-1"])
 def test_benchmark_leaves_out_what_failed_and_says_how_many(table, tmp_path, name):
-    verdicts.write(tmp_path / "v.json", {name: Verdict("fail"), "sub-0": Verdict("artefact")})
+    verdicts.write(tmp_path / "v.json", {name: Verdict("fail"), "sub-0": Verdict("artefact"), "sub-x": Verdict("fail")})
     result = invoke("benchmark", "--cases", table, "--verdicts", tmp_path / "v.json", "-o", tmp_path / "out")
     assert "Left out by verdict: 1 of 4: heads/sub-1" in result.output
+    assert "also names 1 that are not judged here: sub-x." in " ".join(result.output.split())
     text = (tmp_path / "out" / "rows.csv").read_text()
     assert "sub-0" in text and "sub-1" not in text
     assert "1 scans left out by verdict" in (tmp_path / "out" / "index.html").read_text()

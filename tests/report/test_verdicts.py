@@ -55,3 +55,4 @@ def test_only_fail_leaves_out_by_folder_or_by_data_set_and_subject():
     kept, left_out = verdicts.without_failed(cases, said)
     assert [case.subject for case in kept] == ["sub-4"]
     assert left_out == ["one/sub-1", "one/sub-2_b", "two/sub-3"]
+    assert verdicts.of_no_case(cases, said) == ["sub-9"]

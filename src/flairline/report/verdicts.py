@@ -79,6 +79,13 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
     return kept, left_out
 
 
+def of_no_case(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> list[str]:
+    """Names in a file of verdicts that none of the cases has: of other scans, or of scans that were renamed."""
+    from flairline.segment import folder_names
+
+    return sorted(verdicts.keys() - {case_name(case) for case in cases} - set(folder_names(cases)))
+
+
 def case_name(case: Case) -> str:
     """What a benchmark's page keeps a case's verdict under."""
     return f"{case.dataset}/{'_'.join(part for part in (case.subject, case.session) if part)}"
