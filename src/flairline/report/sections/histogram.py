@@ -33,6 +33,8 @@ def _score(page: ScanPage) -> tuple[str, bool]:
     """The chart, and whether it is logarithmic: where nearly all of a brain scores alike, the rest would be flat."""
     score = page.score.array[page.scan.brain.array]
     score = score[np.isfinite(score)]
+    from matplotlib.ticker import NullFormatter
+
     figure, axes = new_figure(5.6, 2.7)
     logarithmic = False
     if score.size:
@@ -43,6 +45,9 @@ def _score(page: ScanPage) -> tuple[str, bool]:
         axes.stairs(counts * page.scan.space.voxel_ml, edges, baseline=floor, fill=True, color="#7fa6bd")
         if logarithmic:
             axes.set_yscale("log")
+            # Plain numbers: powers of ten are set by mathtext, which takes longer to load than the whole chart.
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_ylim(bottom=floor)
     axes.axvline(page.threshold.value, color="#b3430a", linewidth=2)
     label = f"threshold {number(page.threshold.value, 4)}"
