@@ -241,6 +241,46 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     assert [len(line) - len(line.lstrip()) for line in listed] == [0, 2, 2]
 
 
+def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from flairline.methods._torch import fit_unet
+
+    folder, paths = trained
+    size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", size)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    options = {"preset": "mean", "workers": 1, "seed": 5}
+    with pytest.raises(InputError, match="Name one with --start"):
+        synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", **options)
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", start=[folder, folder], **options)
+    before, after = (load_file(model / "weights.safetensors") for model in (folder, tmp_path / "model"))
+    assert all((before[name] == after[name]).all() for name in before)
+    text = (tmp_path / "model" / "model_card.md").read_text()
+    assert "No step: the weights are the mean" in text and text.count("such scans, seed 0, 4 steps") == 2
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["calibration"]["scans"] == 2
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "model"], **options)
+    assert "the mean of these, without a step:" in (tmp_path / "next" / "model_card.md").read_text()
+
+
+def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from flairline.methods._torch import fit_unet
+
+    folder, paths = trained
+    size = dataclasses.replace(fit_unet.SIZES["test"], frozen=True)
+    monkeypatch.setitem(fit_unet.SIZES, "test", size)
+    options = {"preset": "test", "workers": 1}
+    with pytest.raises(InputError, match="Name one with --start"):
+        synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", **options)
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", start=[folder], seed=1, **options)
+    before, after = (load_file(model / "weights.safetensors") for model in (folder, tmp_path / "model"))
+    same = {name: bool((before[name] == after[name]).all()) for name in before}
+    assert all(kept for name, kept in same.items() if "running" in name)
+    assert not any(kept for name, kept in same.items() if name.endswith("conv.weight"))
+
+
 def test_a_model_of_another_size_to_start_from_is_refused_before_anything_is_made(trained, tmp_path):
     with pytest.raises(InputError, match=r"features \[4, 4, 4, 4, 4\] of the preset test, but .* has \[16, 32"):
         start = [synthetic_unet.SHIPPED]

@@ -21,7 +21,7 @@ from flairline.methods._torch.cache import Crops, fill_cache
 from flairline.methods._torch.folder import load_config, load_weights
 from flairline.methods._torch.mni_classes import mni_classes, mni_files
 from flairline.methods._torch.synthesis import to_classes
-from flairline.methods._torch.training import Budget, has_bf16, steps_done, train
+from flairline.methods._torch.training import Budget, Curve, has_bf16, steps_done, train
 from flairline.methods._torch.unet import SIZES, Size, WholeScans, build
 from flairline.methods._torch.unet_objective import SegmentLesions
 from flairline.preprocess.resample import resample_mask
@@ -75,7 +75,8 @@ def fit_folder(
     Raises
     ------
     InputError
-        Fewer than three label maps, files that cannot be read, or a model to start from that has another size.
+        Fewer than three label maps, files that cannot be read, a model to start from that has another size, or none
+        where the preset needs one.
     """
     if preset not in SIZES:
         msg = f"No preset is called {preset!r}. Known: {', '.join(SIZES)}."
@@ -83,29 +84,37 @@ def fit_folder(
     if len(label_maps) <= HELD_OUT:
         msg = f"Wanted at least {HELD_OUT + 1} label maps ({HELD_OUT} are held out), got {len(label_maps)}."
         raise InputError(msg)
+    if (SIZES[preset].frozen or not SIZES[preset].steps) and not start:
+        msg = f"The preset {preset} goes on from a trained model. Name one with --start."
+        raise InputError(msg)
     before = [_same_size(load_config(model, "synthetic_unet"), model, preset) for model in start]
     size, work = SIZES[preset], prepare_folder(folder) / "training"
     lightning.seed_everything(seed, verbose=False)
     maps = [to_classes(read_volume(path).array) for path in label_maps]
     drawings = [shape_in_mni_box(path) for path in shapes] or None
     learned = [*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])]
+    counted = min(HELD_OUT_SCANS, size.scans) if size.steps else HELD_OUT_SCANS
     stems = fill_cache(work / "scans", learned, size.scans, seed, drawings, workers)
-    held = fill_cache(work / "held_out", maps[-HELD_OUT:], min(HELD_OUT_SCANS, size.scans), seed + 1, drawings, workers)
-    budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size))
-    objective = SegmentLesions(build(size.features), budget, size.learning_rate, bf16=has_bf16())
+    held = fill_cache(work / "held_out", maps[-HELD_OUT:], counted, seed + 1, drawings, workers)
+    network = build(size.features)
     if start:
-        objective.network.load_state_dict(mean_weights([load_weights(model) for model in start]))
-    done = steps_done(work) if resume else 0
-    crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
-    state, curve = train(
-        objective,
-        DataLoader(crops, batch_size=size.batch),
-        DataLoader(WholeScans(held[:VALIDATION_SCANS]), batch_size=1),
-        work,
-        resume,
-        device,
-        progress,
-    )
+        network.load_state_dict(mean_weights([load_weights(model) for model in start]))
+    if size.steps:
+        budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size))
+        objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen)
+        done = steps_done(work) if resume else 0
+        crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
+        state, curve = train(
+            objective,
+            DataLoader(crops, batch_size=size.batch),
+            DataLoader(WholeScans(held[:VALIDATION_SCANS]), batch_size=1),
+            work,
+            resume,
+            device,
+            progress,
+        )
+    else:
+        state, curve = network.state_dict(), Curve()
     from flairline.methods._torch.unet_card import write_model
 
     templates = mni_files() if size.template else ()

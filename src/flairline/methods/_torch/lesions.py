@@ -177,8 +177,8 @@ def _tumour(canvas: _Canvas) -> None:
         oedema = oedema * resist * canvas.tissue[box].clamp_min(0.0)
         texture = 1 + float(rng.uniform(0, 0.15)) * canvas.fields.smooth(oedema.shape, float(rng.uniform(6, 20)))
         canvas.brighten(box, oedema, level * texture)
-        if rng.random() < 0.75:
-            _core(canvas, centre, radii * float(rng.uniform(0.3, 0.75)), level)
+        if rng.random() < 0.8:
+            _core(canvas, centre, radii * float(rng.uniform(0.3, 0.85)), level)
 
 
 def _core(canvas: _Canvas, centre: NDArray[np.int64], radii_mm: NDArray[np.floating], level: float) -> None:
@@ -192,8 +192,8 @@ def _core(canvas: _Canvas, centre: NDArray[np.int64], radii_mm: NDArray[np.float
     solid = level * float(rng.uniform(0.55, 1.15))
     mix = float(rng.uniform(0.0, 0.3)) * canvas.fields.rough(share.shape, float(np.mean(radii_mm)) * 0.6)
     canvas.paint(box, share, (solid * (1 + mix)).clamp_min(0.1))
-    if rng.random() < 0.6:
-        hole_box, hole = canvas.blob(centre, radii_mm * rng.uniform(0.3, 0.8), 0.3, float(rng.uniform(1, 4)))
+    if rng.random() < 0.7:
+        hole_box, hole = canvas.blob(centre, radii_mm * rng.uniform(0.3, 0.95), 0.3, float(rng.uniform(1, 4)))
         canvas.paint(hole_box, hole * (canvas.share[hole_box] > 0.3), float(rng.uniform(0.15, 1.1)))
 
 

@@ -32,19 +32,24 @@ class Size:
     template: bool = True
     validations: int = 5
     """How often, at least, the held-out scans are looked at on the way."""
+    frozen: bool = False
+    """Batch norm keeps the statistics that it starts with, as in scoring: two crops say little of a scan's."""
 
 
 SIZES = {
     "small": Size((16, 32, 64, 96, 128), 2, 6000, 300),
     "refine": Size((16, 32, 64, 96, 128), 2, 1500, 150, 1e-3),
     "further": Size((16, 32, 64, 96, 128), 2, 2400, 140, 1e-3, validations=3),
+    "frozen": Size((16, 32, 64, 96, 128), 2, 3000, 140, 5e-4, validations=3, frozen=True),
     "settle": Size((16, 32, 64, 96, 128), 2, 120, 64, 1e-4, validations=1),
+    "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
     "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2),
     "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
-"""`small` takes an hour on two cores. `refine`, `further` and `short` go on from a `small` model on other scans, and
-`settle` from the mean of several, which must find its running statistics. `large` is for a GPU."""
+"""`small` takes an hour on two cores. `refine`, `further`, `frozen` and `short` go on from a `small` model on other
+scans. `settle` goes on from the mean of several, which must find its running statistics; `mean` only calibrates it, as
+fits models of `frozen`, which share theirs. `large` is for a GPU."""
 
 
 def build(features: tuple[int, ...]) -> torch.nn.Module:

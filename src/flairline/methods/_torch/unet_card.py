@@ -58,13 +58,34 @@ def ancestors(config: Mapping[str, Any], depth: int = 0) -> list[str]:
     lines = []
     for model in [start] if isinstance(start, Mapping) else start:  # one alone: as written before there were several
         training = model["training"]
-        steps = training["steps"][-1] if training["steps"] else 0
-        lines.append(
-            f"{'  ' * depth}- {model['size']['scans']} such scans, seed {model['seed']}, {steps} steps in"
-            f" {training['seconds'] / 60:.1f} minutes, validation {training['best']:.4f}"
-        )
+        indent = "  " * depth + "- "
+        if training["steps"]:
+            lines.append(
+                f"{indent}{model['size']['scans']} such scans, seed {model['seed']}, {training['steps'][-1]} steps in"
+                f" {training['seconds'] / 60:.1f} minutes, validation {training['best']:.4f}"
+            )
+        else:
+            lines.append(f"{indent}the mean of these, without a step:")
         lines += ancestors(model, depth + 1)
     return lines
+
+
+def _history(config: Mapping[str, Any]) -> str:
+    """How the weights came about: minutes, models before them, validation by step."""
+    training, start = config["training"], "\n".join(ancestors(config))
+    if not training["steps"]:
+        return f"No step: the weights are the mean of those of these models.\n\n{start}"
+    before = f"\nIt started from the mean of these models:\n\n{start}\n\n" if start else ""
+    curve = "\n".join(
+        f"| {step} | {value:.4f} |" for step, value in zip(training["steps"], training["validation"], strict=True)
+    )
+    minutes = f"{training['seconds'] / 60:.1f} minutes"
+    return f"""{minutes}, seed {config["seed"]}, batches of {config["size"]["batch"]} crops of 96 mm.
+{before}Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
+
+| step | validation |
+|---|---|
+{curve}"""
 
 
 def _judge(network: torch.nn.Module, stem: Path) -> Judged:
@@ -75,17 +96,13 @@ def _judge(network: torch.nn.Module, stem: Path) -> Judged:
 
 def card(config: Mapping[str, Any]) -> str:
     """The model card, Markdown."""
-    training, calibration, size = config["training"], config["calibration"], config["size"]
-    curve = "\n".join(
-        f"| {step} | {value:.4f} |" for step, value in zip(training["steps"], training["validation"], strict=True)
-    )
+    calibration, size = config["calibration"], config["size"]
     hashes = "\n".join(f"| {name} | {value} |" for name, value in config["sources"].items())
     lesions = "\n".join(
         f"| {row['predicted']:.2f} | {row['observed']:.2f} | {row['count']} |"
         for row in calibration["lesion_reliability"]
     )
-    start = ancestors(config)
-    before = "\n".join(["\nIt started from the mean of these models:\n", *start, "\n"]) if start else ""
+    many = f"{size['scans']} scans" if size["scans"] else "Scans"
     template = (
         "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull).\n"
         if size.get("template")
@@ -99,17 +116,12 @@ probability of lesion. It was trained on synthesised scans only and has never se
 **Intended use.** Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,
 infarcts) to look at and correct. Not a medical device, not for diagnosis.
 
-**Data.** {size["scans"]} scans synthesised from whole-head label maps: deformed, random contrast around FLAIR's, bias,
+**Data.** {many} synthesised from whole-head label maps: deformed, random contrast around FLAIR's, bias,
 noise, thick slices, residual skull, drawn lesions. Lesion shapes: {config["lesion_shapes"]}. The label maps were
 distributed under Apache-2.0; the terms of the people whose anatomy they show are not stated there. Two label maps were
 held out for validation and calibration.
 {template}
-**Training.** {training["seconds"] / 60:.1f} minutes, seed {config["seed"]}, batches of {size["batch"]} crops of 96 mm.
-{before}Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
-
-| step | validation |
-|---|---|
-{curve}
+**Training.** {_history(config)}
 
 **Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
 {calibration["threshold"]:.2f} with a mean Dice of

@@ -13,8 +13,26 @@ from flairline.methods._torch.unet import SCALE
 class SegmentLesions(Objective):
     """Cross-entropy plus soft Dice over the batch, on logits."""
 
-    def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        budget: Budget,
+        learning_rate: float,
+        bf16: bool = False,
+        frozen: bool = False,
+    ) -> None:
         super().__init__(network, budget, learning_rate, bf16)
+        self.frozen = frozen
+        self.train()
+
+    def train(self, mode: bool = True) -> SegmentLesions:
+        """As torch has it, but with `frozen` batch norm goes on scoring: its statistics stay."""
+        super().train(mode)
+        if self.frozen:
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Image in half-widths and truth, each (batch, 1, x, y, z)."""
