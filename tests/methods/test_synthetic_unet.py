@@ -46,7 +46,7 @@ def test_default_finds_bright_lesions_of_a_phantom(patient):
     mask, threshold = recipe.mask(recipe.scorer()(scan), scan.brain, recipe.threshold)
     overlap = 2 * (mask.array & truth.array).sum() / (mask.array.sum() + truth.array.sum())
     assert overlap > 0.5
-    assert "synthetic" in threshold.rule
+    assert threshold.rule == "largest expected Dice"  # large and sure, so its threshold was raised
     assert "synthetic" in threshold.chosen_on
 
 
@@ -404,6 +404,55 @@ def test_calibration_recovers_a_known_slope():
     for row in found["voxel_reliability"]:
         if row["count"] > 300:
             assert row["predicted"] == pytest.approx(row["observed"], abs=0.06)
+
+
+def test_the_largest_expected_dice_is_that_of_the_best_mask_of_random_truths():
+    """Truths are drawn from the probabilities; no threshold's mean Dice beats the one at half of the expected."""
+    from flairline.methods._torch.calibration import best_expected_dice
+
+    rng = np.random.default_rng(5)
+    share = np.concatenate([rng.beta(4, 2, 4000), rng.beta(1, 30, 60000)])
+    truths = rng.random((40, share.size)) < share
+    thresholds = np.arange(0.05, 0.9, 0.01)
+    mean = [(2 * (truths & (share >= t)).sum(1) / ((share >= t).sum() + truths.sum(1))).mean() for t in thresholds]
+    expected = best_expected_dice(share)
+    assert expected == pytest.approx(max(mean), abs=0.005)
+    assert thresholds[int(np.argmax(mean))] == pytest.approx(expected / 2, abs=0.03)
+    assert np.isnan(best_expected_dice(np.zeros(10)))
+
+
+def test_a_threshold_is_raised_from_where_it_gains_without_marking_more_in_healthy_scans():
+    from flairline.methods._torch.calibration import THRESHOLDS, _choose
+
+    fixed, raised = np.full((2, 3, len(THRESHOLDS)), 0.4)
+    fixed[:, 4] = 0.5
+    raised[:, 4], raised[:, 3], raised[:, 0] = 0.5, 0.52, 0.6
+    marked = np.linspace(9, 0, len(THRESHOLDS))
+    assert _choose(fixed, raised, np.zeros((2, 0, len(THRESHOLDS)))) == (0, True)
+    assert _choose(fixed, raised, np.stack([marked, marked - 1])[:, None]) == (3, True)
+    assert _choose(fixed, raised, np.stack([marked, marked])[:, None]) == (4, False)
+    assert _choose(fixed, fixed, np.stack([marked, marked])[:, None]) == (4, False)
+    assert _choose(fixed[:0], raised[:0], np.zeros((2, 1, len(THRESHOLDS)))) == (9, False)
+
+
+def test_a_model_that_raises_does_so_for_large_sure_lesions_alone(tmp_path, monkeypatch):
+    from flairline.postprocess.calibrated import ModelThreshold
+    from flairline.types import Mask, Space
+
+    space = Space((40, 42, 44), np.eye(4), "scan")
+    brain = Mask(np.ones(space.shape, bool), space)
+    sure, doubtful = (np.full(space.shape, 0.01, np.float32) for _ in range(2))
+    sure[5:25, 5:25, 5:25] = 0.95
+    doubtful[5:9, 5:9, 5:9] = 0.4
+    calibration = {"threshold": 0.3, "scans": 24, "raises": True}
+    monkeypatch.setattr(ModelThreshold, "calibration", lambda self: calibration)
+    rule = ModelThreshold(tmp_path, "synthetic_unet")
+    raised = rule.choose(Volume(sure, space), brain)
+    assert 0.4 < raised.value < 0.5
+    assert "expected Dice" in raised.rule and "this scan" in raised.chosen_on
+    assert rule.choose(Volume(doubtful, space), brain).value == 0.3
+    calibration["raises"] = False
+    assert rule.choose(Volume(sure, space), brain).value == 0.3
 
 
 def test_methods_are_listed_without_importing_torch():

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from flairline.errors import MissingExtraError
 from flairline.methods._normal_tissue import normal_tissue
 from flairline.methods._torch.folder import load_config, load_weights
-from flairline.types import MethodInfo, Scan, Scorer, Threshold, Volume
+from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 SHIPPED = Path(__file__).parent / "_weights" / "synthetic_unet"
 """The model folder that comes with the package."""
@@ -84,16 +84,6 @@ class UnetScorer:
     folder: Path
     device: str
     config: dict[str, Any]
-
-    @property
-    def threshold(self) -> Threshold:
-        """The probability that gave the best mean Dice on held-out synthetic scans."""
-        calibration = self.config["calibration"]
-        return Threshold(
-            float(calibration["threshold"]),
-            "best mean Dice on synthetic scans",
-            f"{calibration['scans']} synthetic scans",
-        )
 
     @cached_property
     def _network(self) -> tuple[Any, Any]:

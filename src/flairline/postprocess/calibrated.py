@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from flairline.methods._torch.calibration import best_expected_dice
 from flairline.types import Mask, Threshold, Volume
 
 ROUNDS = 20
@@ -31,7 +32,11 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class ModelThreshold:
-    """The threshold that a model folder says it was calibrated to."""
+    """The threshold that a model folder says it was calibrated to.
+
+    If the folder says that it raises, a scan whose largest expected Dice is more than twice that threshold gets half of
+    its expected Dice instead: what is large and sure needs less of a doubtful rim around it.
+    """
 
     folder: Path
     method: str
@@ -43,8 +48,13 @@ class ModelThreshold:
         return load_config(self.folder, self.method)["calibration"]
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
-        """The model's threshold. Raises `ModelError` if the folder is broken."""
+        """The model's threshold, or this scan's. Raises `ModelError` if the folder is broken."""
         calibration = self.calibration()
+        if calibration.get("raises"):
+            half = best_expected_dice(score.array[brain.array]) / 2
+            if half > calibration["threshold"]:
+                where = f"this scan, with probabilities from {calibration['scans']} synthetic scans"
+                return Threshold(half, "largest expected Dice", where)
         return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
 
 

@@ -1,7 +1,8 @@
 """What a network's numbers mean, learned on synthetic scans that it was not trained on.
 
 Voxels: slope and offset (Platt 1999) that turn logits into frequencies. Mask: the probability that gives the best mean
-Dice. Lesions: how often a connected component with this mean logit and volume touches a drawn lesion.
+Dice, and whether a scan that expects a higher Dice may raise it. Lesions: how often a connected component with this
+mean logit and volume touches a drawn lesion.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ MIN_VOXELS = 4
 """Smaller components are neither counted nor rated (1 mm voxels)."""
 VOXELS_PER_SCAN = 20000
 BINS = 10
+EXPECTED_BINS = 1000
+"""Steps of probability in which the largest expected Dice is looked for."""
 BOTH = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -34,27 +37,48 @@ class Judged:
 def calibrate(scans: Sequence[Judged], rng: np.random.Generator) -> dict[str, Any]:
     """Everything that config.json's ``calibration`` holds: plain values only."""
     slope, offset = _platt(*_sampled_voxels(scans, rng))
-    dice = np.array([[_dice(scan, slope, offset, t) for t in THRESHOLDS] for scan in scans if scan.truth.any()])
-    chosen = int(np.nanmean(dice, axis=0).argmax()) if len(dice) else int(np.argmin(np.abs(THRESHOLDS - 0.5)))
-    threshold = float(THRESHOLDS[chosen])
-    cut = (np.log(threshold / (1 - threshold)) - offset) / slope
-    features, hits = components_of(scans, cut, slope, offset)
+    sick, free = ([scan for scan in scans if scan.truth.any() == there] for there in (True, False))
+    fixed, raised = (np.array([_dices(scan, slope, offset, raising) for scan in sick]) for raising in (False, True))
+    false_ml = np.array([[_volumes_ml(scan, slope, offset, raising) for scan in free] for raising in (False, True)])
+    chosen, raises = _choose(fixed, raised, false_ml)
+    dice = raised if raises else fixed
+    cuts = [_thresholds(scan, slope, offset, raises)[chosen] for scan in scans]
+    features, hits = components_of(scans, cuts, slope, offset)
     weights = logistic(features, hits) if len(hits) >= 20 and 0 < hits.mean() < 1 else np.array([0.0, 1.0, 0.0])
-    free_ml = [float((scan.logits[scan.brain] >= cut).sum()) / 1000 for scan in scans if not scan.truth.any()]
     return {
         "slope": slope,
         "offset": offset,
-        "threshold": threshold,
+        "threshold": float(THRESHOLDS[chosen]),
         "scans": len(scans),
-        "mean_dice": float(np.nanmean(dice[:, chosen])) if len(dice) else float("nan"),
-        "dice_by_threshold": {str(t): float(d) for t, d in zip(THRESHOLDS, np.nanmean(dice, axis=0), strict=True)}
-        if len(dice)
-        else {},
-        "false_positive_ml_lesion_free": free_ml,
+        "mean_dice": float(dice[:, chosen].mean()) if sick else float("nan"),
+        "raises": raises,
+        "dice_by_threshold": _by_threshold(fixed),
+        "dice_by_threshold_raised": _by_threshold(raised),
+        "false_positive_ml_lesion_free": [float(ml[chosen]) for ml in false_ml[int(raises)]],
         "lesion_weights": list(map(float, weights)),
         "voxel_reliability": _voxel_reliability(scans, slope, offset),
         "lesion_reliability": reliability(probability(features, weights), hits),
     }
+
+
+def best_expected_dice(probabilities: NDArray[np.floating]) -> float:
+    """The largest Dice that a mask of this scan can expect, if its voxels are lesion with these probabilities.
+
+    The mask with the largest expected Dice is that of all voxels above half of it (Lipton et al. 2014,
+    https://doi.org/10.1007/978-3-662-44851-9_15; for segmentation Dai & Li 2023,
+    https://arxiv.org/abs/2206.13086). Expectations are taken of intersection and sizes apart, which is
+    exact for many voxels.
+
+    Parameters
+    ----------
+    probabilities
+        Of the brain's voxels, any shape. NaN is returned where all are 0.
+    """
+    counts, edges = np.histogram(probabilities, bins=EXPECTED_BINS, range=(0, 1))
+    marked = np.cumsum(counts[::-1])
+    hit = np.cumsum((counts * (edges[:-1] + edges[1:]) / 2)[::-1])
+    lesion = float(np.sum(probabilities, dtype=np.float64))
+    return float((2 * hit / (marked + lesion)).max()) if lesion > 0 else float("nan")
 
 
 def component_features(
@@ -76,11 +100,16 @@ def probability(features: NDArray[np.floating], weights: Sequence[float] | NDArr
     return 1 / (1 + np.exp(-(offset + np.asarray(features, dtype=float).reshape(-1, len(slopes)) @ np.array(slopes))))
 
 
-def components_of(scans: Iterable[Judged], cut: float, slope: float, offset: float) -> tuple[NDArray, NDArray]:
-    """Features of every component of every scan, and whether it touches a drawn lesion with a tenth of its voxels."""
+def components_of(
+    scans: Iterable[Judged], thresholds: Iterable[float], slope: float, offset: float
+) -> tuple[NDArray, NDArray]:
+    """Features of every component of every scan at its threshold, and whether it touches a drawn lesion.
+
+    A tenth of its voxels must do so.
+    """
     features, hits = [np.zeros((0, 2))], [np.zeros(0)]
-    for scan in scans:
-        found = (scan.logits >= cut) & scan.brain
+    for scan, threshold in zip(scans, thresholds, strict=True):
+        found = _marked(scan, slope, offset, threshold)
         labels, count = ndimage.label(found, structure=BOTH)
         if count == 0:
             continue
@@ -139,9 +168,63 @@ def _platt(logits: NDArray, truth: NDArray) -> tuple[float, float]:
     return (float(slope), float(offset)) if slope > 0 else (1.0, 0.0)
 
 
-def _dice(scan: Judged, slope: float, offset: float, threshold: float) -> float:
-    found = (scan.logits * slope + offset >= np.log(threshold / (1 - threshold))) & scan.brain
-    return float(2 * (found & scan.truth).sum() / (found.sum() + scan.truth.sum()))
+def _thresholds(scan: Judged, slope: float, offset: float, raising: bool) -> NDArray[np.floating]:
+    """`THRESHOLDS`, each at least half of the scan's largest expected Dice if the rule is `raising`."""
+    if not raising:
+        return THRESHOLDS
+    return np.fmax(THRESHOLDS, best_expected_dice(_shares(scan, slope, offset)) / 2)
+
+
+def _marked(scan: Judged, slope: float, offset: float, threshold: float) -> NDArray[np.bool_]:
+    return (scan.logits * slope + offset >= np.log(threshold / (1 - threshold))) & scan.brain
+
+
+def _dices(scan: Judged, slope: float, offset: float, raising: bool) -> list[float]:
+    """Dice at each threshold."""
+    masks = (_marked(scan, slope, offset, threshold) for threshold in _thresholds(scan, slope, offset, raising))
+    return [float(2 * (mask & scan.truth).sum() / (mask.sum() + scan.truth.sum())) for mask in masks]
+
+
+def _volumes_ml(scan: Judged, slope: float, offset: float, raising: bool) -> list[float]:
+    """Marked ml (voxels of 1 mm) at each threshold."""
+    thresholds = _thresholds(scan, slope, offset, raising)
+    return [float(_marked(scan, slope, offset, threshold).sum()) / 1000 for threshold in thresholds]
+
+
+def _choose(fixed: NDArray, raised: NDArray, false_ml: NDArray) -> tuple[int, bool]:
+    """Index of the threshold, and whether a scan may raise it.
+
+    The fixed threshold of the best mean Dice; or, where raising gains, the best threshold to raise from that marks no
+    more in scans without lesions, in the mean, than that one does.
+
+    Parameters
+    ----------
+    fixed, raised
+        Dice (scans with lesions, thresholds).
+    false_ml
+        ml in scans without lesions, fixed and raised (2, scans without lesions, thresholds).
+    """
+    if not len(fixed):
+        return int(np.argmin(np.abs(THRESHOLDS - 0.5))), False
+    best = int(fixed.mean(axis=0).argmax())
+    gain = raised.mean(axis=0)
+    if false_ml.shape[1]:
+        false_fixed, false_raised = false_ml.mean(axis=1)
+        gain = np.where(false_raised <= false_fixed[best], gain, 0.0)
+    chosen = int(gain.argmax())
+    return (chosen, True) if gain[chosen] > fixed.mean(axis=0)[best] else (best, False)
+
+
+def _by_threshold(dice: NDArray) -> dict[str, float]:
+    """Mean Dice by threshold; empty where there is no scan with lesions."""
+    if not len(dice):
+        return {}
+    return {str(t): float(d) for t, d in zip(THRESHOLDS, dice.mean(axis=0), strict=True)}
+
+
+def _shares(scan: Judged, slope: float, offset: float) -> NDArray[np.floating]:
+    """Probabilities of the brain's voxels (voxels,)."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(slope * scan.logits[scan.brain] + offset, -30, 30))))
 
 
 def _voxel_reliability(scans: Sequence[Judged], slope: float, offset: float) -> list[dict[str, float]]:

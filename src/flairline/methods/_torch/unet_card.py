@@ -103,6 +103,11 @@ def card(config: Mapping[str, Any]) -> str:
         for row in calibration["lesion_reliability"]
     )
     many = f"{size['scans']} scans" if size["scans"] else "Scans"
+    raised = (
+        "A scan whose largest expected Dice, by its own probabilities, is more than twice that is cut at half of it.\n"
+        if calibration.get("raises")
+        else ""
+    )
     template = (
         "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull).\n"
         if size.get("template")
@@ -126,7 +131,7 @@ held out for validation and calibration.
 **Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
 {calibration["threshold"]:.2f} with a mean Dice of
 {calibration["mean_dice"]:.3f} there; some of these scans also chose the best weights.
-How often a found lesion was one, on these scans:
+{raised}How often a found lesion was one, on these scans:
 
 | predicted | observed | lesions |
 |---|---|---|
