@@ -99,28 +99,35 @@ def fit_folder(
     network = build(size.features)
     if start:
         network.load_state_dict(mean_weights([load_weights(model) for model in start]))
+    state, curve = network.state_dict(), Curve()
     if size.steps:
         budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size))
         objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen)
-        done = steps_done(work) if resume else 0
-        crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
-        state, curve = train(
-            objective,
-            DataLoader(crops, batch_size=size.batch),
-            DataLoader(WholeScans(held[:VALIDATION_SCANS]), batch_size=1),
-            work,
-            resume,
-            device,
-            progress,
-        )
-    else:
-        state, curve = network.state_dict(), Curve()
+        state, curve = _trained(objective, size, stems, held, work, resume, device, progress, seed)
     from flairline.methods._torch.unet_card import write_model
 
     templates = mni_files() if size.template else ()
     sources = {path.name: sha256(path) for path in (*label_maps, *templates, *shapes)}
     write_json(work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
     write_model(folder, state, replace(size), curve, held, sources, bool(shapes), seed, before)
+
+
+def _trained(
+    objective: SegmentLesions,
+    size: Size,
+    stems: Sequence[Path],
+    held: Sequence[Path],
+    work: Path,
+    resume: bool,
+    device: str,
+    progress: bool,
+    seed: int,
+) -> tuple[dict[str, Tensor], Curve]:
+    """The best weights of a training on crops of `stems`, and its curve on the first of the held-out scans."""
+    done = steps_done(work) if resume else 0
+    crops = Crops(stems, size.steps * size.batch, seed + done)  # all: Lightning stops after those that are left
+    validation = DataLoader(WholeScans(list(held[:VALIDATION_SCANS])), batch_size=1)
+    return train(objective, DataLoader(crops, batch_size=size.batch), validation, work, resume, device, progress)
 
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
