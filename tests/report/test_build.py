@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from flairline import registry
+from flairline.postprocess.calibrated import RAISED
 from flairline.report import build, templates
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document, LabelMap, ScanPage
 from flairline.report.sections import methods
@@ -123,6 +124,13 @@ def test_methods_text_says_what_the_summary_says_and_cites_the_paper_once(make_p
     assert text.count("arXiv:2109.06023") == 1 and "[2]" not in text
     bare = text_of(build.scan_page(replace(make_page(), summary={})))
     assert "components of fewer" not in bare and "scored by" not in bare
+
+
+def test_methods_text_cites_whose_rule_raised_a_threshold(make_page):
+    raised = Threshold(0.42, RAISED, "this scan")
+    text = methods.methods_text(replace(make_page(), threshold=raised))
+    assert "(threshold rule: largest expected Dice [2]; chosen on this scan)" in text
+    assert "[2] Lipton ZC" in text
 
 
 def test_methods_text_names_the_preprocessing_that_ran_and_no_other(make_page):

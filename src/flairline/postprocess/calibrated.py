@@ -12,6 +12,8 @@ from scipy import stats
 from flairline.methods._torch.calibration import best_expected_dice
 from flairline.types import Mask, Threshold, Volume
 
+RAISED = "largest expected Dice"
+"""The rule of a threshold that a scan raised."""
 ROUNDS = 20
 """Rounds in which the width of normal tissue settles."""
 
@@ -54,7 +56,7 @@ class ModelThreshold:
             half = best_expected_dice(score.array[brain.array]) / 2
             if half > calibration["threshold"]:
                 where = f"this scan, with probabilities from {calibration['scans']} synthetic scans"
-                return Threshold(half, "largest expected Dice", where)
+                return Threshold(half, RAISED, where)
         return Calibrated(float(calibration["threshold"]), int(calibration["scans"])).choose(score, brain)
 
 

@@ -1,9 +1,11 @@
-"""What is cited in a methods text for each tool of preprocessing."""
+"""What is cited in a methods text for each tool of preprocessing, and for rules of the threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from flairline.postprocess.calibrated import RAISED
 
 CITATIONS: Mapping[str, str] = {
     "dcm2niix": "Li X, Morgan PS, Ashburner J, Smith J, Rorden C. The first step for neuroimaging data analysis: DICOM"
@@ -26,6 +28,11 @@ CITATIONS: Mapping[str, str] = {
     "sri24": "Rohlfing T, et al. The SRI24 multichannel atlas of normal adult human brain structure. Hum Brain Mapp"
     " 2010;31(5):798-819. doi:10.1002/hbm.20906.",
 }
+RULES: Mapping[str, str] = {
+    RAISED: "Lipton ZC, Elkan C, Naryanaswamy B. Optimal thresholding of classifiers to maximize F1 measure. ECML PKDD"
+    " 2014. doi:10.1007/978-3-662-44851-9_15.",
+}
+"""Of a threshold's `rule`, where others have described it."""
 NAMES = {
     "robex": "ROBEX",
     "hdbet": "HD-BET",

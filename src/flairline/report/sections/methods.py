@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flairline import registry
-from flairline.report.citations import preprocessing_sentences
+from flairline.report.citations import RULES, preprocessing_sentences
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 
@@ -45,9 +45,10 @@ def methods_text(page: ScanPage) -> str:
         mark = cite(PAPER if cited.startswith(SHORT) else cited) if cited else ""
         sentences.append(f"The FLAIR was scored by the method “{method}”{mark}, higher meaning more abnormal.")
     threshold = page.threshold
+    mark = cite(RULES[threshold.rule]) if threshold.rule in RULES else ""
     sentences.append(
-        f"Voxels with a score of at least {number(threshold.value, 4)} were marked (threshold rule: {threshold.rule};"
-        f" chosen on {threshold.chosen_on})."
+        f"Voxels with a score of at least {number(threshold.value, 4)} were marked (threshold rule: {threshold.rule}"
+        f"{mark}; chosen on {threshold.chosen_on})."
     )
     parameters = summary.get("parameters") or {}
     components = parameters.get("components") or {}
