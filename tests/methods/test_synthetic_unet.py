@@ -221,7 +221,7 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     other = tmp_path / "other"
     shutil.copytree(folder, other, ignore=shutil.ignore_patterns("training"))
     weights = load_file(folder / "weights.safetensors")
-    moved = {name: array + 2 if array.is_floating_point() else array for name, array in weights.items()}
+    moved = {name: array + 0.2 if array.is_floating_point() else array for name, array in weights.items()}
     save_file(moved, other / "weights.safetensors")
     begun = {}
 
@@ -233,7 +233,7 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     options = {"preset": "test", "workers": 1}
     synthetic_unet.Method(device="cpu").train(paths, tmp_path / "mean", start=[folder, other], **options)
     for name, array in weights.items():
-        expected = array + 1 if array.is_floating_point() else array
+        expected = array + 0.1 if array.is_floating_point() else array
         torch.testing.assert_close(begun[name], expected, msg=name)
     synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "mean"], **options)
     text = card(json.loads((tmp_path / "next" / "config.json").read_text()))
@@ -261,6 +261,64 @@ def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monk
     assert json.loads((tmp_path / "model" / "config.json").read_text())["calibration"]["scans"] == 2
     synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "model"], **options)
     assert "the mean of these, without a step:" in (tmp_path / "next" / "model_card.md").read_text()
+
+
+def random_plain_weights(features: tuple[int, ...]) -> dict:
+    """Of a plain U-Net, as older model folders hold; running statistics are random, too."""
+    import torch
+
+    from flairline.methods._torch.unet import build
+
+    generator = torch.Generator().manual_seed(3)
+    state = build(features, folded=False).state_dict()
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            random = torch.randn(tensor.shape, generator=generator)
+            state[name] = random.abs() + 0.5 if "running_var" in name else 0.3 * random
+    return state
+
+
+def test_a_folded_network_can_do_what_a_plain_one_does():
+    import torch
+
+    from flairline.methods._torch.folded import folded_weights
+    from flairline.methods._torch.unet import build
+
+    features = (4, 4, 8, 4, 4)
+    state = random_plain_weights(features)
+    plain, folded = build(features, folded=False), build(features)
+    plain.load_state_dict(state)
+    folded.load_state_dict(folded_weights(state))
+    image = torch.randn(2, 1, 32, 48, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted, found = plain.eval()(image), folded.eval()(image)
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from flairline.methods._torch import fit_unet
+    from flairline.methods._torch.folded import folded_weights
+    from flairline.methods._torch.folder import save_model
+
+    folder, paths = trained
+    config = json.loads((folder / "config.json").read_text())
+    del config["size"]["folded"]
+    state = random_plain_weights(tuple(config["size"]["features"]))
+    save_model(tmp_path / "plain", "synthetic_unet", state, config, "card")
+    before = synthetic_unet.Method(device="cpu").load(tmp_path / "plain")(patient[0]).array
+    assert before.std() > 0
+    size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", size)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    options = {"preset": "mean", "workers": 1, "start": [tmp_path / "plain"]}
+    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "folded", **options)
+    wanted = folded_weights(state)
+    found = load_file(tmp_path / "folded" / "weights.safetensors")
+    assert wanted.keys() == found.keys()
+    assert all((wanted[name] == found[name]).all() for name in wanted)
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tmp_path, monkeypatch):

@@ -100,7 +100,9 @@ class UnetScorer:
             name = "cuda"
         else:
             name = "mps" if torch.backends.mps.is_available() else "cpu"
-        network = fill(build(tuple(self.config["size"]["features"])), load_weights(self.folder), self.folder)
+        size = self.config["size"]
+        network = build(tuple(size["features"]), size.get("folded", False))
+        network = fill(network, load_weights(self.folder), self.folder)
         return network.to(name), torch.device(name)
 
     def __call__(self, scan: Scan) -> Volume:

@@ -42,6 +42,8 @@ class Budget:
     """Validations without improvement before the training stops."""
     schedule: str = "cosine"
     """How the learning rate goes: "cosine" falls to zero at the end of the budget, "constant" stays."""
+    best: bool = True
+    """Whether the best weights on the validation set are wanted, or the last: a few scans choose badly."""
 
 
 @dataclass
@@ -188,7 +190,7 @@ def train(
     device: str = "auto",
     progress: bool = False,
 ) -> tuple[dict[str, torch.Tensor], Curve]:
-    """Train, and give back the best weights on the validation set.
+    """Train, and give back the best weights on the validation set, or the last if the budget says so.
 
     Checkpoints go to ``folder/checkpoints`` every five minutes, when the training is interrupted and at its end, whole
     or not at all; with `resume` the training goes on from the last one. They are read as tensors and plain values only.
@@ -256,7 +258,7 @@ def train(
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}
     if curve.values:
         curve.best = min((value for value in curve.values if math.isfinite(value)), default=math.nan)
-    if _better(best, curve):
+    if budget.best and _better(best, curve):
         stored = _read(Path(best.best_model_path))["state_dict"]
         state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
     return state, curve

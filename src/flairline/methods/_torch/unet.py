@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flairline.methods._torch.folded import FoldedUNet
 from flairline.methods._torch.synthesis import Z_RANGE
 
 SCALE = 4.0
@@ -34,33 +35,35 @@ class Size:
     """How often, at least, the held-out scans are looked at on the way."""
     frozen: bool = False
     """Batch norm keeps the statistics that it starts with, as in scoring: two crops say little of a scan's."""
+    folded: bool = True
+    """The network is a `FoldedUNet`; plain ones are in older model folders only."""
 
 
 SIZES = {
-    "small": Size((16, 32, 64, 96, 128), 2, 6000, 300),
-    "refine": Size((16, 32, 64, 96, 128), 2, 1500, 150, 1e-3),
-    "further": Size((16, 32, 64, 96, 128), 2, 2400, 140, 1e-3, validations=3),
-    "frozen": Size((16, 32, 64, 96, 128), 2, 3000, 140, 5e-4, validations=3, frozen=True),
-    "settle": Size((16, 32, 64, 96, 128), 2, 120, 64, 1e-4, validations=1),
+    "small": Size((16, 32, 64, 96, 128), 2, 10000, 300),
+    "further": Size((16, 32, 64, 96, 128), 2, 6000, 300, 1e-3, frozen=True),
+    "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2, frozen=True),
     "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
-    "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2),
     "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
-"""`small` takes an hour on two cores. `refine`, `further`, `frozen` and `short` go on from a `small` model on other
-scans. `settle` goes on from the mean of several, which must find its running statistics; `mean` only calibrates it, as
-fits models of `frozen`, which share theirs. `large` is for a GPU."""
+"""`small` takes an hour on two cores. `further` and `short` go on from a `small` model on other scans.
+`mean` calibrates the mean of such models. `large` is for a GPU."""
 
 
-def build(features: tuple[int, ...]) -> torch.nn.Module:
-    """MONAI's residual U-Net; its first level halves the grid, and its last transposed convolution brings 1 mm back.
+def build(features: tuple[int, ...], folded: bool = True) -> torch.nn.Module:
+    """MONAI's residual U-Net, folded (`FoldedUNet`), or plain, as older model folders have it.
 
-    Batch norm: running statistics keep absolute brightness, at any size of the input. Features that are multiples of
-    16 keep bfloat16 fast on a CPU.
+    Batch norm: running statistics keep absolute brightness, at any size of the input. Features that are multiples of 16
+    keep bfloat16 fast on a CPU.
     """
     from monai.networks.nets import UNet
 
-    network: torch.nn.Module = UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
+    network: torch.nn.Module = (
+        FoldedUNet(features)
+        if folded
+        else UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
+    )
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 

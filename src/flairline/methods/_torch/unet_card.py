@@ -32,7 +32,7 @@ def write_model(
 
     `start` are the configurations of the models whose mean the training started from; none: it started from nothing.
     """
-    network = build(size.features)
+    network = build(size.features, size.folded)
     network.load_state_dict(state)
     network.eval()
     calibration = calibrate([_judge(network, stem) for stem in held], np.random.default_rng(seed))
@@ -62,7 +62,7 @@ def ancestors(config: Mapping[str, Any], depth: int = 0) -> list[str]:
         if training["steps"]:
             lines.append(
                 f"{indent}{model['size']['scans']} such scans, seed {model['seed']}, {training['steps'][-1]} steps in"
-                f" {training['seconds'] / 60:.1f} minutes, validation {training['best']:.4f}"
+                f" {training['seconds'] / 60:.1f} minutes, validation {training['validation'][-1]:.4f} at the end"
             )
         else:
             lines.append(f"{indent}the mean of these, without a step:")
@@ -81,7 +81,7 @@ def _history(config: Mapping[str, Any]) -> str:
     )
     minutes = f"{training['seconds'] / 60:.1f} minutes"
     return f"""{minutes}, seed {config["seed"]}, batches of {config["size"]["batch"]} crops of 96 mm.
-{before}Best validation value (one minus Dice, lesion-free scans by false-positive volume): {training["best"]:.4f}.
+{before}The weights are those of the last step. Validation (one minus Dice, lesion-free scans by false-positive volume):
 
 | step | validation |
 |---|---|
@@ -130,7 +130,7 @@ held out for validation and calibration.
 
 **Calibration.** On {calibration["scans"]} synthetic scans of the held-out heads: threshold
 {calibration["threshold"]:.2f} with a mean Dice of
-{calibration["mean_dice"]:.3f} there; some of these scans also chose the best weights.
+{calibration["mean_dice"]:.3f} there.
 {raised}How often a found lesion was one, on these scans:
 
 | predicted | observed | lesions |
