@@ -260,7 +260,9 @@ def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monk
     assert "No step: the weights are the mean" in text and text.count("such scans, seed 0, 4 steps") == 2
     assert json.loads((tmp_path / "model" / "config.json").read_text())["calibration"]["scans"] == 2
     synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "model"], **options)
-    assert "the mean of these, without a step:" in (tmp_path / "next" / "model_card.md").read_text()
+    text = (tmp_path / "next" / "model_card.md").read_text()
+    assert "a mean without a step, of these:" in text
+    assert text.count("at the end, as above") == 1  # the same model twice
 
 
 def random_plain_weights(features: tuple[int, ...]) -> dict:
@@ -319,6 +321,13 @@ def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient,
     found = load_file(tmp_path / "folded" / "weights.safetensors")
     assert wanted.keys() == found.keys()
     assert all((wanted[name] == found[name]).all() for name in wanted)
+
+
+def test_the_shipped_card_says_what_its_configuration_says():
+    from flairline.methods._torch.unet_card import card
+
+    config = json.loads((synthetic_unet.SHIPPED / "config.json").read_text())
+    assert (synthetic_unet.SHIPPED / "model_card.md").read_text() == card(config)
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tmp_path, monkeypatch):

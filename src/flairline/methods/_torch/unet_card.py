@@ -52,21 +52,28 @@ ANCESTOR = ("size", "seed", "training", "started_from")
 """What a configuration keeps of the models that the training started from, and they of theirs."""
 
 
-def ancestors(config: Mapping[str, Any], depth: int = 0) -> list[str]:
-    """Lines of a nested list: the models that a training started from (the mean of several), and theirs below them."""
+def ancestors(config: Mapping[str, Any], depth: int = 0, listed: list[Any] | None = None) -> list[str]:
+    """Lines of a nested list: the models that a training started from (the mean of several), and theirs below them.
+
+    One that is in the list already is named again, without those below it.
+    """
+    listed = [] if listed is None else listed
     start = config.get("started_from") or []
     lines = []
     for model in [start] if isinstance(start, Mapping) else start:  # one alone: as written before there were several
-        training = model["training"]
+        training, again = model["training"], ", as above" if model in listed else ""
         indent = "  " * depth + "- "
         if training["steps"]:
             lines.append(
                 f"{indent}{model['size']['scans']} such scans, seed {model['seed']}, {training['steps'][-1]} steps in"
-                f" {training['seconds'] / 60:.1f} minutes, validation {training['validation'][-1]:.4f} at the end"
+                f" {training['seconds'] / 60:.1f} minutes, validation {training['validation'][-1]:.4f} at the"
+                f" end{again}"
             )
         else:
-            lines.append(f"{indent}the mean of these, without a step:")
-        lines += ancestors(model, depth + 1)
+            lines.append(f"{indent}a mean without a step{again or ', of these:'}")
+        if not again:
+            listed.append(model)
+            lines += ancestors(model, depth + 1, listed)
     return lines
 
 
@@ -108,6 +115,7 @@ def card(config: Mapping[str, Any]) -> str:
         if calibration.get("raises")
         else ""
     )
+    folded = ", folded: eight voxels of 1 mm are channels of one of 2 mm" if size.get("folded") else ""
     template = (
         "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull).\n"
         if size.get("template")
@@ -115,8 +123,9 @@ def card(config: Mapping[str, Any]) -> str:
     )
     return f"""# synthetic_unet
 
-A 3-D residual U-Net (MONAI, features {size["features"]}) that gives each voxel of a skull-stripped FLAIR its
-probability of lesion. It was trained on synthesised scans only and has never seen a scan of a person.
+A 3-D residual U-Net (MONAI, features {list(size["features"])}{folded}) that
+gives each voxel of a skull-stripped FLAIR its probability of lesion. It was trained on synthesised scans only and has
+never seen a scan of a person.
 
 **Intended use.** Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,
 infarcts) to look at and correct. Not a medical device, not for diagnosis.
