@@ -238,6 +238,18 @@ def test_the_best_weights_come_back_not_the_last(tmp_path):
     assert torch.equal(state["weight"], weights[8]) and not torch.equal(state["weight"], weights[16])
 
 
+def test_the_last_weights_come_back_where_they_are_wanted(tmp_path):
+    weights = {}
+
+    def judge(objective):
+        weights[objective.trainer.global_step] = objective.network.weight.detach().clone()
+        return torch.tensor({4: 1.0, 8: 2.0}[objective.trainer.global_step])
+
+    state, curve, _ = go(tmp_path, Budget(8, validate_every=4, best=False), judge=judge)
+    assert curve.values == [1.0, 2.0] and curve.best == 1.0
+    assert torch.equal(state["weight"], weights[8]) and not torch.equal(state["weight"], weights[4])
+
+
 @pytest.mark.parametrize(("last", "kept"), [(0.5, 10), (2.0, 8)])
 def test_the_last_weights_are_validated_though_the_budget_ends_between_two_validations(tmp_path, last, kept):
     values = {4: 3.0, 8: 1.0, 10: last}

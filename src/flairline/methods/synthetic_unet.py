@@ -42,7 +42,7 @@ class Method:
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="synthesis after Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789",
         training="none needed: weights made from synthetic scans are in the package",
-        cost="about 5 seconds a scan on two cores",
+        cost="2 to 5 seconds a scan on two cores",
         extra="deep",
     )
 

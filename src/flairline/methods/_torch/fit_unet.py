@@ -102,7 +102,7 @@ def fit_folder(
         network.load_state_dict(mean_weights([_start_weights(*pair) for pair in zip(start, before, strict=True)]))
     state, curve = network.state_dict(), Curve()
     if size.steps:
-        # The eight scans of the validation once preferred weights that were .06 worse in Dice on sixty others.
+        # The eight validation scans once preferred weights with a Dice of .461 on sixty others to those with .516.
         budget = Budget(size.steps, max_minutes, validate_every=_between_validations(size), best=False)
         objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen)
         state, curve = _trained(objective, size, stems, held, work, resume, device, progress, seed)

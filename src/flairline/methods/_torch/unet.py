@@ -47,7 +47,7 @@ SIZES = {
     "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
-"""`small` takes an hour on two cores. `further` and `short` go on from a `small` model on other scans.
+"""`small` takes an hour's steps on two cores. `further` and `short` go on from a `small` model on other scans.
 `mean` calibrates the mean of such models. `large` is for a GPU."""
 
 
