@@ -174,6 +174,15 @@ def test_half_unpacked_is_named(tmp_path, put, small):
         known.cases()
 
 
+def test_a_whole_copy_beside_does_not_make_a_half_one_a_level_too_deep(tmp_path, put, small):
+    half = brats(put, small, tmp_path / "a" / "brats")
+    brats(put, small, tmp_path / "b" / "brats")
+    for seg in half.glob("*/*_seg.nii.gz"):
+        seg.unlink()
+    with pytest.raises(InputError, match="half unpacked"):
+        dataset("brats2020", half).cases()
+
+
 def test_no_folder_and_nothing_in_it(tmp_path, put, small):
     with pytest.raises(InputError, match="not there"):
         dataset("mslub", tmp_path / "no").cases()

@@ -191,12 +191,18 @@ class FolderDataset:
         return folder
 
     def _level_above(self, folder: Path) -> Path | None:
-        """The nearest folder above, within reach, that makes scans whole of which a part lies in `folder`."""
+        """The nearest folder above, within reach, that makes scans whole of which a part lies in `folder`.
+
+        A scan of which files come twice there is not counted: another copy of the data set lies beside this one, and
+        what it has says nothing about where the rest of this one is.
+        """
         for above in list(folder.parents)[:MAX_UP]:
             if len(above.parts) <= 2:  # never search / or a whole home
                 return None
-            whole = self._find_under(above, MAX_UP + 1).complete(self.required)
-            if any(folder in path.parents for one in whole for path in one.files.values()):
+            found = self._find_under(above, MAX_UP + 1)
+            copied = {path for _, *paths in found.twice for path in paths}
+            whole = (one.files.values() for one in found.complete(self.required))
+            if any(any(folder in path.parents for path in paths) and copied.isdisjoint(paths) for paths in whole):
                 return above
         return None
 
