@@ -167,7 +167,7 @@ def segment(
     from flairline import segment as segmenting
     from flairline.postprocess.threshold import parse_threshold
     from flairline.preprocess.pipeline import checked_space, preprocess_settings
-    from flairline.report import build, collect, found
+    from flairline.report import build, found
 
     if bool(flairs) == (cases is not None):
         msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
@@ -200,6 +200,8 @@ def segment(
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
     page = done[0].folder / build.SCAN_PAGE if done else None
     if report and len(scans) > 1:
+        from flairline.report import collect  # with it comes numba, which one scan does not need
+
         collect.keep_failures(out, {one.item.subject: one.error for one in outcomes if one.error is not None})
         page = collect.write_cohort(out)
     _print_segmented(outcomes, as_json)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 MIN_VOXELS = 4
@@ -124,6 +124,8 @@ def components_of(
 
 def logistic(features: NDArray[np.floating], hits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Maximum-likelihood offset and weights, with a weak pull towards zero."""
+    from scipy import optimize  # .2 s to load, and who scores a scan fits nothing
+
     matrix = np.column_stack([np.ones(len(features)), features])
 
     def loss(weights: NDArray) -> float:
@@ -159,6 +161,7 @@ def _sampled_voxels(scans: Sequence[Judged], rng: np.random.Generator) -> tuple[
 
 def _platt(logits: NDArray, truth: NDArray) -> tuple[float, float]:
     """Slope and offset of a logistic regression on the logits; a slope that is not positive falls back on 1."""
+    from scipy import optimize
 
     def loss(pair: NDArray) -> float:
         z = pair[0] * logits + pair[1]
