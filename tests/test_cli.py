@@ -71,7 +71,10 @@ def test_a_bug_is_not_hidden(flairline, monkeypatch):
         flairline("methods")
 
 
-HEAVY = ("torch", "monai", "lightning", "nilearn", "SimpleITK", "matplotlib", "sklearn", "skimage", "numba", "scipy")
+HEAVY = (
+    "torch", "monai", "lightning", "nilearn", "SimpleITK", "matplotlib", "sklearn", "skimage", "numba", "scipy",
+    "scipy.optimize",
+)  # fmt: skip
 
 
 def imported_by(code: str) -> set[str]:
@@ -97,6 +100,21 @@ for arguments in (["--help"], ["segment", "--help"], ["methods"]):
         assert not end.code, end.code
 """
     assert "torch" not in imported_by(code)
+
+
+def test_one_scan_is_segmented_without_what_only_cohorts_and_trainings_use(tmp_path, save, head):
+    save(tmp_path / "flair.nii.gz", head.flair)
+    code = f"""
+import flairline.cli as cli
+sys.argv = ["flairline", "segment", {str(tmp_path / "flair.nii.gz")!r}, "--method", "training-free", "--brain", "none"]
+sys.argv += ["-o", {str(tmp_path / "out")!r}]
+try:
+    cli.main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    assert imported_by(code) & {"torch", "numba", "scipy.optimize"} == set()
+    assert (tmp_path / "out" / "flair" / "report.html").exists()
 
 
 def test_segment_and_benchmark_import_no_torch(tmp_path, save, head):
