@@ -31,9 +31,9 @@ import nibabel as nib
 import numpy as np
 
 from bench.evaluate import as_published, in_own_process
-from flairline.benchmark import RecipeMaps, count, run
+from flairline.benchmarking.judge import RecipeMaps, count, run
+from flairline.evaluation.protocols import Protocol, load
 from flairline.preprocess.assemble import LabelledScan
-from flairline.protocols import Protocol, load
 from flairline.types import BoolArray, Case
 
 SIDE, SLICES = 128, slice(15, 125)

@@ -39,8 +39,8 @@ def volumes(n_scans: int):
 
 
 def _volume(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    from flairline.datasets.phantom import phantom
-    from flairline.preprocess.resample import resample_mask, resample_volume
+    from flairline.imaging.resample import resample_mask, resample_volume
+    from flairline.synthesis.phantom import phantom
     from flairline.types import Space
 
     scan, truth, _ = phantom(seed, 2.0)
@@ -98,9 +98,9 @@ def as_published(
 def ours(n_scans: int) -> dict[str, Any]:
     """flairline: the same figures, with bootstrap replicates, a scan at a time."""
     from flairline import registry
-    from flairline.benchmark import _save, load_map
-    from flairline.methods.histeq import empirical_cdf
-    from flairline.metrics._counts import Counts, ScanMap
+    from flairline.benchmarking.judge import _save, load_map
+    from flairline.evaluation.counts import Counts, ScanMap
+    from flairline.imaging.equalise import empirical_cdf
 
     def scan_map(flair: np.ndarray, truth: np.ndarray) -> ScanMap:
         brain = flair > 0
@@ -129,7 +129,7 @@ def ours(n_scans: int) -> dict[str, Any]:
 
 def _warm_up() -> None:
     """Let numba compile: a cost of the first run on a machine, not of a scan."""
-    from flairline.metrics._counts import Counts, ScanMap
+    from flairline.evaluation.counts import Counts, ScanMap
 
     rng = np.random.default_rng(0)
     score = rng.random((8, 9, 10), dtype=np.float32)

@@ -36,8 +36,8 @@ def make_volume(folder: Path) -> None:
     """The phantom on SRI24's grid: FOLDER/flair, t1 and brain.nii.gz, its brain in the middle."""
     import numpy as np
 
-    from flairline.datasets.phantom import phantom
     from flairline.io.nifti import write_mask, write_volume
+    from flairline.synthesis.phantom import phantom
     from flairline.types import Mask, Space, Volume
 
     scan, _, _ = phantom(0, 1.0)
@@ -67,8 +67,8 @@ def make_volume(folder: Path) -> None:
 def train(name: str, folder: Path) -> None:
     """A model folder of the preset `paper`, trained for a moment on three phantoms of 4 mm."""
     from flairline import registry
-    from flairline.datasets.phantom import Dataset
-    from flairline.methods._training_data import TrainingData
+    from flairline.learning.data import TrainingData
+    from flairline.synthesis.phantom import Dataset
 
     healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(3)
     registry.load("methods", name)().train(TrainingData(healthy), folder, preset="paper", max_minutes=1e-3)

@@ -23,7 +23,7 @@ SHAPE = (182, 218, 182)
 
 def scan_report(folder: Path) -> dict[str, float | bool]:
     """Seconds and bytes of one report of a 1 mm scan with a noisy brain, after segmentation has loaded its modules."""
-    from flairline import segment  # what segmentation has loaded by then
+    from flairline import segmentation as segment
     from flairline.types import Mask, Scan, Space, Threshold, Volume
 
     space = Space(SHAPE, np.diag([1.0, 1.0, 1.0, 1.0]))
@@ -38,7 +38,7 @@ def scan_report(folder: Path) -> dict[str, float | bool]:
     summary = {"subject": "sub-bench", **segment.measure(mask, scan.brain)}
     found = segment.Found(scan, Volume(score, space), mask, Threshold(0.98, "given", "user"), summary, mask)
     started, busy = time.perf_counter(), time.process_time()
-    from flairline.report.found import write_page
+    from flairline.report.scan_page import write_page
 
     write_page(found, folder)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy

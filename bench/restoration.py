@@ -30,7 +30,7 @@ def slices(n_slices: int) -> tuple[Any, Any]:
     """FLAIR-like slices in [0, 1] and their brains, (n, 1, SIZE, SIZE) each, from the middle of a phantom."""
     import torch
 
-    from flairline.datasets.phantom import phantom
+    from flairline.synthesis.phantom import phantom
 
     scan, _, _ = phantom(0, 2.0)
     height = scan.space.shape[2]
@@ -52,8 +52,8 @@ def network(y: Any) -> Any:
     """A VAE of the published size, seeded; its batch norms know the slices' statistics, as after training."""
     import torch
 
-    from flairline.methods._torch.architectures import VAE_ARCHITECTURES
-    from flairline.methods._torch.networks import Architecture, UnifiedAutoencoder
+    from flairline.learning.networks.autoencoders import Architecture, UnifiedAutoencoder
+    from flairline.learning.slices.architectures import VAE_ARCHITECTURES
 
     torch.manual_seed(0)
     made = UnifiedAutoencoder(Architecture(**VAE_ARCHITECTURES["paper"]))
@@ -107,7 +107,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded; spinning harms a shared machine
     import torch
 
-    from flairline.methods._torch.restoration import Restoration
+    from flairline.learning.slices.restoration import Restoration
 
     torch.set_num_threads(given.threads)
     y, brain = slices(given.slices)
@@ -149,7 +149,7 @@ def main() -> None:
 
 def both(made: Any, y: Any, brain: Any, batch: int, options: Any) -> tuple[float, float, float]:
     """Seconds of the vectorised restoration and of the loop, and their scores' largest difference."""
-    from flairline.methods._torch.restoration import restoration_scores
+    from flairline.learning.slices.restoration import restoration_scores
 
     started = time.perf_counter()
     vectorised, _ = restoration_scores(made, y, brain, batch, options, "absolute")

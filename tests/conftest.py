@@ -141,7 +141,7 @@ class Ran:
 @pytest.fixture
 def flairline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
     """The command line in this process: `flairline("segment", path, "-o", out)`."""
-    from flairline import cli
+    from flairline.cli import main as cli
 
     def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["flairline", *map(str, arguments)])

@@ -15,8 +15,8 @@ HOWTO = Path(__file__).parents[1] / "docs" / "howto" / "add-method.md"
 def test_the_slice_method_of_the_howto_trains_and_scores(monkeypatch):
     torch = pytest.importorskip("torch")
     pytest.importorskip("lightning")
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget
+    from flairline.learning.loop import Budget
+    from flairline.learning.networks.autoencoders import Architecture
 
     code = re.findall(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)[1]
     module = types.ModuleType("ae_sharp")

@@ -21,8 +21,8 @@ _HOMES = {
     "read_mask": "flairline.io.nifti",
     "write_mask": "flairline.io.nifti",
     "write_volume": "flairline.io.nifti",
-    "Counts": "flairline.metrics._counts",
-    "Protocol": "flairline.protocols",
+    "Counts": "flairline.evaluation.counts",
+    "Protocol": "flairline.evaluation.protocols",
     "Recipe": "flairline.recipes",
 }
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.imaging.components import ComponentRule
 from flairline.io.files import sha256
-from flairline.methods._torch.folder import WEIGHTS, load_any_config, model_stamp
+from flairline.learning.model import WEIGHTS, load_any_config, model_stamp
 from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import Calibrated, ModelThreshold, healthy_quantile
-from flairline.postprocess.components import ComponentRule
 from flairline.postprocess.confidence import lesion_probabilities
 from flairline.postprocess.prior import NormalPlaces
 from flairline.postprocess.rim import BrainRim

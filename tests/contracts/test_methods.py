@@ -13,9 +13,9 @@ import pytest
 from scipy import ndimage
 
 from flairline import recipes, registry
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, MissingExtraError, ModelError
-from flairline.methods._training_data import TrainingData
+from flairline.learning.data import TrainingData
+from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.types import Mask, MethodInfo, Scan, Space, Volume
 
 METHODS = registry.names("methods")
@@ -202,10 +202,10 @@ def test_a_little_training_improves_its_objective(learned, healthy, tmp_path):
     import torch
     from torch.utils.data import DataLoader
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.slice_cache import ValidationSlices, store_slices
-    from flairline.methods._torch.slices import SliceGrid
-    from flairline.methods._torch.training import Budget
+    from flairline.learning.loop import Budget
+    from flairline.learning.networks.autoencoders import Architecture
+    from flairline.learning.slices.slice_cache import ValidationSlices, store_slices
+    from flairline.learning.slices.slices import SliceGrid
 
     torch.manual_seed(0)
     architecture = Architecture(**learned.architectures["test"])
@@ -265,9 +265,9 @@ class WithoutDeep(PathFinder):  # as if the extra were not installed
         return None if hidden else PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutDeep
 from flairline import recipes, registry
-from flairline.datasets.phantom import Dataset as Phantoms
+from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.errors import InputError, MissingExtraError, ModelError
-from flairline.methods._training_data import TrainingData
+from flairline.learning.data import TrainingData
 for name in registry.names("methods"):
     try:
         registry.load("methods", name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.metrics._counts import Counts, ScanMap
+from flairline.evaluation.counts import Counts, ScanMap
 
 VOCABULARY = {"counts", "score", "mask", "mask_at_oracle", "truth", "brain", "spacing_mm"}
 SHAPE = (7, 8, 9)

@@ -54,8 +54,8 @@ def lay_out_mslub(data: Path, root: Path) -> Path:
 
 def lay_out_msseg(data: Path, root: Path) -> Path:
     """FLAIR brought onto the masks' grid and stripped, as the challenge's preprocessed images are."""
+    from flairline.imaging.resample import resample_volume
     from flairline.io.nifti import read_mask, read_volume, write_volume
-    from flairline.preprocess.resample import resample_volume
     from flairline.types import Volume
 
     for name in ("training01", "training02", "training03"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flairline.datasets._fetch import RemoteFile, fetch
+from flairline.cases.fetch import RemoteFile, fetch
 from flairline.datasets.mslub import Dataset
 
 

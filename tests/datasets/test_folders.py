@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.datasets import _listing as listing
-from flairline.datasets._check import check
+from flairline.cases import catalogue as listing
+from flairline.cases.check import check
 from flairline.errors import InputError, UnknownNameError
 
 FOLDERS = ("bids", "brats2020", "mslub", "msseg2015", "wmh2017")

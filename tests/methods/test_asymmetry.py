@@ -7,14 +7,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from flairline.datasets.phantom import Lesion, phantom
 from flairline.errors import InputError
 from flairline.io.nifti import read_volume
-from flairline.methods import _symmetry
 from flairline.methods.asymmetry import Method
 from flairline.preprocess import register
+from flairline.preprocess import symmetry as _symmetry
 from flairline.preprocess.atlas import load_atlas
 from flairline.preprocess.pipeline import PreprocessSettings, prepare
+from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Case, Mask, Scan
 
 ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique")

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, ModelError
 from flairline.io.nifti import read_volume
-from flairline.methods._atlas import fit, placing
-from flairline.methods._atlas.maps import Maps, Sums
-from flairline.methods._atlas.placing import Frame, place
-from flairline.methods._torch.folder import load_arrays, load_config, save_model
-from flairline.methods._training_data import TrainingData
+from flairline.learning.atlas import fit_atlas as fit
+from flairline.learning.atlas import placing
+from flairline.learning.atlas.moments import Maps, Sums
+from flairline.learning.atlas.placing import Frame, place
+from flairline.learning.data import TrainingData
+from flairline.learning.model import load_arrays, load_config, save_model
 from flairline.methods.atlas_zscore import Method
+from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.types import Case, Mask, Scan, Space, Volume
 
 pytest.importorskip("safetensors")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from flairline import recipes, registry
-from flairline.datasets.phantom import Lesion, phantom
 from flairline.errors import InputError, ModelError
 from flairline.methods import synthetic_unet
+from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Volume
 
 pytest.importorskip("torch")
@@ -121,8 +121,8 @@ def test_training_writes_a_folder_that_scores(trained, patient):
 
 
 def test_the_card_lists_the_average_brain_where_it_was_learned_from(trained):
-    from flairline.methods._torch.unet import SIZES
-    from flairline.methods._torch.unet_card import card
+    from flairline.learning.volumes.unet import SIZES
+    from flairline.learning.volumes.unet_card import card
 
     assert all(size.template for name, size in SIZES.items() if name != "test")
     config = json.loads((trained[0] / "config.json").read_text())
@@ -132,7 +132,7 @@ def test_the_card_lists_the_average_brain_where_it_was_learned_from(trained):
 
 
 def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, monkeypatch):
-    from flairline.methods._torch import fit_unet
+    from flairline.learning.volumes import fit_unet
 
     marked = np.full((3, 3, 3), 9, np.uint8)
     seen, size = [], dataclasses.replace(fit_unet.SIZES["test"], template=True)
@@ -152,8 +152,8 @@ def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, m
 
 
 def test_the_average_brain_has_its_parts_where_they_belong():
-    from flairline.methods._torch import synthesis as brain
-    from flairline.methods._torch.mni_classes import mni_classes
+    from flairline.synthesis import training_scans as brain
+    from flairline.synthesis.mni_classes import mni_classes
 
     classes = mni_classes()
     np.testing.assert_array_equal(classes, classes[::-1])  # left and right alike, as the template
@@ -180,7 +180,7 @@ def test_the_average_brain_has_its_parts_where_they_belong():
 def test_some_scans_are_blurred_along_every_axis(monkeypatch):
     import torch
 
-    from flairline.methods._torch import synthesis
+    from flairline.synthesis import training_scans as synthesis
 
     sharp = np.random.default_rng(0).normal(size=(40, 41, 42)).astype(np.float32)
     roughness = []
@@ -200,7 +200,7 @@ def test_some_scans_are_blurred_along_every_axis(monkeypatch):
 
 
 def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
-    from flairline.methods._torch.training import steps_done
+    from flairline.learning.loop import steps_done
 
     folder, paths = trained
     before = (folder / "weights.safetensors").read_bytes()
@@ -213,9 +213,9 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     import torch
     from safetensors.torch import load_file, save_file
 
-    from flairline.methods._torch import fit_unet
-    from flairline.methods._torch.training import Curve
-    from flairline.methods._torch.unet_card import card
+    from flairline.learning.loop import Curve
+    from flairline.learning.volumes import fit_unet
+    from flairline.learning.volumes.unet_card import card
 
     folder, paths = trained
     other = tmp_path / "other"
@@ -245,7 +245,7 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
 def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from flairline.methods._torch import fit_unet
+    from flairline.learning.volumes import fit_unet
 
     folder, paths = trained
     size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
@@ -270,7 +270,7 @@ def random_plain_weights(features: tuple[int, ...]) -> dict:
     """Of a plain U-Net, as older model folders hold; running statistics are random, too."""
     import torch
 
-    from flairline.methods._torch.unet import build
+    from flairline.learning.volumes.unet import build
 
     generator = torch.Generator().manual_seed(3)
     state = build(features, folded=False).state_dict()
@@ -284,8 +284,8 @@ def random_plain_weights(features: tuple[int, ...]) -> dict:
 def test_a_folded_network_can_do_what_a_plain_one_does():
     import torch
 
-    from flairline.methods._torch.folded import folded_weights
-    from flairline.methods._torch.unet import build
+    from flairline.learning.networks.folded import folded_weights
+    from flairline.learning.volumes.unet import build
 
     features = (4, 4, 8, 4, 4)
     state = random_plain_weights(features)
@@ -302,9 +302,9 @@ def test_a_folded_network_can_do_what_a_plain_one_does():
 def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from flairline.methods._torch import fit_unet
-    from flairline.methods._torch.folded import folded_weights
-    from flairline.methods._torch.folder import save_model
+    from flairline.learning.model import save_model
+    from flairline.learning.networks.folded import folded_weights
+    from flairline.learning.volumes import fit_unet
 
     folder, paths = trained
     config = json.loads((folder / "config.json").read_text())
@@ -325,7 +325,7 @@ def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient,
 
 
 def test_the_shipped_card_says_what_its_configuration_says():
-    from flairline.methods._torch.unet_card import card
+    from flairline.learning.volumes.unet_card import card
 
     config = json.loads((synthetic_unet.SHIPPED / "config.json").read_text())
     assert (synthetic_unet.SHIPPED / "model_card.md").read_text() == card(config)
@@ -334,7 +334,7 @@ def test_the_shipped_card_says_what_its_configuration_says():
 def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from flairline.methods._torch import fit_unet
+    from flairline.learning.volumes import fit_unet
 
     folder, paths = trained
     size = dataclasses.replace(fit_unet.SIZES["test"], frozen=True)
@@ -362,7 +362,7 @@ def test_scoring_does_not_load_what_only_training_needs():
     import sys
 
     code = (
-        "import sys\nfrom flairline import recipes\nfrom flairline.datasets.phantom import phantom\n"
+        "import sys\nfrom flairline import recipes\nfrom flairline.synthesis.phantom import phantom\n"
         "recipes.load('default').scorer()(phantom(0, 4.0, [])[0])\n"
         "sys.exit('torch' not in sys.modules or 'lightning' in sys.modules)"
     )
@@ -395,7 +395,7 @@ def test_a_bad_model_folder_gets_one_clear_line(trained, tmp_path, patient, file
 
 
 def test_a_synthetic_scan_depends_on_its_seed_alone():
-    from flairline.methods._torch.synthesis import synthesise, to_classes
+    from flairline.synthesis.training_scans import synthesise, to_classes
 
     classes = to_classes(label_map(0))
     one, again, other = (synthesise(classes, np.random.default_rng(seed)) for seed in (1, 1, 2))
@@ -408,7 +408,7 @@ def test_a_synthetic_scan_depends_on_its_seed_alone():
 def test_ventricles_are_widened_by_what_is_asked():
     import torch
 
-    from flairline.methods._torch import synthesis
+    from flairline.synthesis import training_scans as synthesis
 
     classes = synthesis.to_classes(label_map(0))
     half = torch.tensor([(side - 1) / 2 for side in classes.shape])
@@ -431,7 +431,8 @@ def test_a_lesion_in_white_matter_need_not_outshine_the_cortex_but_never_hides(m
     """Its level is drawn from white matter's on; where tissue is as bright already, it is a tenth brighter at least."""
     import torch
 
-    from flairline.methods._torch import lesions, synthesis
+    from flairline.synthesis import lesions
+    from flairline.synthesis import training_scans as synthesis
 
     classes = torch.from_numpy(synthesis.to_classes(label_map(0)))
     image = torch.where(classes == synthesis.CORTEX, 1.5, 1.0)
@@ -450,7 +451,7 @@ def test_a_lesion_in_white_matter_need_not_outshine_the_cortex_but_never_hides(m
 
 
 def test_a_synthetic_scan_without_lesions_has_an_empty_truth():
-    from flairline.methods._torch.synthesis import synthesise, to_classes
+    from flairline.synthesis.training_scans import synthesise, to_classes
 
     scan = synthesise(to_classes(label_map(0)), np.random.default_rng(5), lesions=False)
     assert not scan.truth.any()
@@ -458,7 +459,7 @@ def test_a_synthetic_scan_without_lesions_has_an_empty_truth():
 
 
 def test_calibration_recovers_a_known_slope():
-    from flairline.methods._torch.calibration import Judged, calibrate
+    from flairline.learning.calibration import Judged, calibrate
 
     rng = np.random.default_rng(0)
     scans = []
@@ -476,7 +477,7 @@ def test_calibration_recovers_a_known_slope():
 
 def test_the_largest_expected_dice_is_that_of_the_best_mask_of_random_truths():
     """Truths are drawn from the probabilities; no threshold's mean Dice beats the one at half of the expected."""
-    from flairline.methods._torch.calibration import best_expected_dice
+    from flairline.learning.calibration import best_expected_dice
 
     rng = np.random.default_rng(5)
     share = np.concatenate([rng.beta(4, 2, 4000), rng.beta(1, 30, 60000)])
@@ -490,7 +491,7 @@ def test_the_largest_expected_dice_is_that_of_the_best_mask_of_random_truths():
 
 
 def test_a_threshold_is_raised_from_where_it_gains_without_marking_more_in_healthy_scans():
-    from flairline.methods._torch.calibration import THRESHOLDS, _choose
+    from flairline.learning.calibration import THRESHOLDS, _choose
 
     fixed, raised = np.full((2, 3, len(THRESHOLDS)), 0.4)
     fixed[:, 4] = 0.5
@@ -542,9 +543,9 @@ def test_every_method_that_can_be_trained_can_be_loaded():
 def test_shapes_of_other_patients_are_placed_where_they_were_drawn(tmp_path):
     import nibabel as nib
 
-    from flairline.methods._torch import lesions
-    from flairline.methods._torch import synthesis as brain
-    from flairline.methods._torch.fit_unet import MNI_BOX_MM, shape_in_mni_box
+    from flairline.learning.volumes.fit_unet import MNI_BOX_MM, shape_in_mni_box
+    from flairline.synthesis import lesions
+    from flairline.synthesis import training_scans as brain
 
     drawn = np.zeros((182, 218, 182), np.uint8)
     drawn[60:75, 100:120, 90:100] = 1  # stored LAS: x from 90 mm down, so 16 to 30 mm to the right

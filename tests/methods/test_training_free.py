@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.datasets.phantom import Lesion, phantom
+from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Mask, Scan, Volume
 
 NAMES = ("zscore", "multimodal", "asymmetry")

@@ -72,7 +72,7 @@ def test_expected_false_positives_are_what_normal_tissue_gives(expected_ml):
 
 
 def test_normal_places_take_more_off_the_cortex_than_off_the_deep_white_matter():
-    from flairline.datasets.phantom import phantom
+    from flairline.synthesis.phantom import phantom
 
     scan, _, _ = phantom(3, 4.0, [])
     ones = Volume(np.where(scan.brain.array, np.float32(5), np.float32(0)), scan.space)
@@ -106,7 +106,7 @@ def test_lesion_probability_follows_mean_and_volume():
 
 
 def test_steps_in_the_brain_box_give_what_they_give_on_the_whole_grid():
-    from flairline.datasets.phantom import phantom
+    from flairline.synthesis.phantom import phantom
 
     scan, _, _ = phantom(3, 4.0, ["tumour"])
     score = Volume(np.where(scan.brain.array, scan.flair.array / 100, 0).astype(np.float32), scan.space)

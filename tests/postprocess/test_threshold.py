@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flairline.errors import InputError
-from flairline.postprocess.components import ComponentRule
+from flairline.imaging.components import ComponentRule
 from flairline.postprocess.threshold import BrainQuantile, GivenValue, mask_from_score, parse_threshold
 from flairline.types import Mask, Space, Threshold, Volume
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from flairline.imaging.resample import resample_mask, resample_volume
 from flairline.preprocess import register
 from flairline.preprocess.atlas import load_atlas
-from flairline.preprocess.resample import resample_mask, resample_volume
 from flairline.types import Case, Mask, Space, Volume
 
 ATLAS_MM = 4.0

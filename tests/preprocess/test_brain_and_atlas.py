@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from flairline.errors import BrainError, ImageError, InputError, UnknownNameError
+from flairline.imaging.resample import resample_volume
 from flairline.io.fetch import Remote, fetch
 from flairline.io.nifti import write_volume
 from flairline.preprocess.atlas import atlas_name, load_atlas
 from flairline.preprocess.bias import correct_bias, shrink_factors
 from flairline.preprocess.brain import extract_brain, is_stripped
-from flairline.preprocess.resample import resample_volume
 from flairline.types import Mask, Space, Volume
 
 

@@ -11,7 +11,7 @@ from flairline.preprocess import pipeline
 from flairline.preprocess.described import CONVERTER, describe
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.register import carry_mask, identity
-from flairline.segment import Settings, segment_case
+from flairline.segmentation import Settings, segment_case
 from flairline.types import Mask, Volume
 
 

@@ -20,7 +20,7 @@ from flairline.postprocess.threshold import BrainQuantile
 from flairline.preprocess import brain as brain_module
 from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare, preprocess_settings
 from flairline.preprocess.register import carry_mask, identity
-from flairline.segment import Settings, segment_case
+from flairline.segmentation import Settings, segment_case
 from flairline.types import Case, Mask, Space, Volume
 
 
@@ -122,7 +122,7 @@ from pathlib import Path
 import numpy as np
 from flairline.preprocess import _cache, brain, pipeline, register
 from flairline.preprocess.pipeline import PreprocessSettings
-from flairline.segment import Settings, segment_case
+from flairline.segmentation import Settings, segment_case
 from flairline.types import Case
 register.FIXED_MM, register.GREEDY_LEVELS = 4.0, "40x20"
 folder, work, atlas, step, moment = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
@@ -131,7 +131,7 @@ brain._deepbet = lambda image, name: np.load(folder / f"{name}.npy")
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 if step == "write":
-    import flairline.segment as segment
+    import flairline.segmentation as segment
     segment.write_mask = die
 else:
     keep = _cache.Cache.keep

@@ -5,9 +5,9 @@ import pytest
 import SimpleITK as sitk
 
 from flairline.errors import UnknownNameError
+from flairline.imaging.resample import resample_volume
 from flairline.preprocess import register
 from flairline.preprocess.register import PointMap, carry_mask, carry_volume
-from flairline.preprocess.resample import resample_volume
 from flairline.types import Mask, Space, Volume
 
 SHAPE = (7, 8, 9)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairline import recipes, registry
+from flairline.evaluation.counts import Counts, ScanMap
 from flairline.io.nifti import read_volume, write_volume
-from flairline.metrics._counts import Counts, ScanMap
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.types import Mask, Scan, Space, Volume
 

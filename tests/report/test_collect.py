@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from flairline.cli import app
+from flairline.cli.main import app
 from flairline.errors import InputError
 from flairline.report import build, collect, outliers, verdicts
 from flairline.report import judged as judged_pages

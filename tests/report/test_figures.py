@@ -11,8 +11,8 @@ import pytest
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from PIL import Image
 
+from flairline.drawing.figures import COLORS, brain_box, display_window, pick_slices, planes, thumbnail, tiles
 from flairline.io.nifti import read_mask, read_volume
-from flairline.report.figures import COLORS, brain_box, display_window, pick_slices, planes, thumbnail, tiles
 from flairline.report.outliers import outlying
 from flairline.types import Mask, Space, Volume
 

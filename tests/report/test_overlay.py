@@ -11,10 +11,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from flairline.datasets.phantom import Lesion, phantom
+from flairline.drawing.overlay import FALSE, FOUND, MISSED, choose_slices, classes, write_overlay
 from flairline.errors import GridError, OutputError
 from flairline.io.nifti import read_mask, read_volume, write_mask, write_volume
-from flairline.report.overlay import FALSE, FOUND, MISSED, choose_slices, classes, write_overlay
+from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Mask, Scan, Space, Volume
 
 
@@ -194,7 +194,7 @@ def test_importing_the_module_imports_no_matplotlib_and_drawing_no_pyplot(tmp_pa
 import sys
 import numpy as np
 from pathlib import Path
-from flairline.report.overlay import write_overlay
+from flairline.drawing.overlay import write_overlay
 from flairline.types import Mask, Scan, Space, Volume
 assert "matplotlib" not in sys.modules
 space = Space((7, 8, 9), np.eye(4))

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flairline.datasets._folder import FolderDataset, Pattern
+from flairline.cases.folder import FolderDataset, Pattern
 
 _ENTITIES = r"sub-(?P<subject>[A-Za-z0-9]+)_(?:ses-(?P<session>[A-Za-z0-9]+)_)?"
 _OTHERS = r"(?:(?!space-)[a-z]+-[A-Za-z0-9]+_)*"  # another space is another grid

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flairline.datasets._folder import FolderDataset, Foreign, Pattern, Subject
+from flairline.cases.folder import FolderDataset, Foreign, Pattern, Subject
 
 _SUBJECT = r"(?P<subject>BraTS20_Training_\d{3}|BraTS2021_\d{5}|BraTS-[A-Z]+-\d{5}-\d{3})"
 _END = r"\.nii(?:\.gz)?"

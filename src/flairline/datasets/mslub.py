@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from flairline.datasets._fetch import RemoteFile
-from flairline.datasets._folder import FolderDataset, Foreign, Pattern
+from flairline.cases.fetch import RemoteFile
+from flairline.cases.folder import FolderDataset, Foreign, Pattern
 from flairline.errors import UnknownNameError
 
 _SUBJECT = r"(?P<subject>patient\d{2})/(?:patient\d{2}_)?"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from flairline.datasets._folder import ByVersion, FolderDataset, Foreign, Pattern, Subject
+from flairline.cases.folder import ByVersion, FolderDataset, Foreign, Pattern, Subject
 
 _SCAN = r"(?P<subject>training\d{2})_(?P<session>\d{2})_"
 _END = r"\.nii(?:\.gz)?"

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flairline.datasets._folder import FolderDataset, Foreign, Pattern
+from flairline.cases.folder import FolderDataset, Foreign, Pattern
 
 _SCAN = r"(?P<site>Utrecht|Singapore|(?:Amsterdam/)?GE3T)/(?P<subject>\d{1,3})"
 _END = r"\.nii(?:\.gz)?"

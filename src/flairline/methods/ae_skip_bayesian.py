@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flairline.methods._torch.learned import SliceMethod
+from flairline.learning.slices.slice_method import SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,19 @@ class Method(SliceMethod):
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder and decoder with skips that lose channels."""
-        from flairline.methods._torch.networks import SkipAutoencoder
+        from flairline.learning.networks.autoencoders import SkipAutoencoder
 
         return SkipAutoencoder(architecture)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1, summed over pixels."""
-        from flairline.methods._torch.objectives import Reconstruct
+        from flairline.learning.slices.objectives import Reconstruct
 
         return Reconstruct(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """What is brighter than the mean reconstruction of `n_mc` draws."""
-        from flairline.methods._torch.scorers import residual_scores
+        from flairline.learning.slices.scorers import residual_scores
 
         return residual_scores(
             network, images, brains, self.batch, self.sign, self.n_mc, self.seed, self.normalise_by_std

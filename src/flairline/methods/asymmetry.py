@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.errors import FlairlineError
-from flairline.methods import _symmetry
 from flairline.methods.zscore import reference
+from flairline.preprocess import symmetry as _symmetry
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flairline.methods._atlas.scorer import AtlasModel, AtlasScorer
-from flairline.methods._torch.learned import Sign
-from flairline.methods._torch.slices import Intensity
-from flairline.methods._training_data import TrainingData, scratch_model
+from flairline.learning.atlas.scorer import AtlasModel, AtlasScorer
+from flairline.learning.data import TrainingData, scratch_model
+from flairline.learning.slices.slice_method import Sign
+from flairline.learning.slices.slices import Intensity
 from flairline.types import MethodInfo, Scan, Scorer
 
 
@@ -88,7 +88,7 @@ class Method:
 
     def train(self, healthy: TrainingData, folder: Path, **options: Any) -> None:
         """Learn and write a model folder; `options` as `_atlas.fit.fit_atlas` takes them."""
-        from flairline.methods._atlas.fit import fit_atlas
+        from flairline.learning.atlas.fit_atlas import fit_atlas
 
         fit_atlas(self, healthy, folder, **options)
 

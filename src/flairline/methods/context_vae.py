@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flairline.methods._torch.architectures import VAE_ARCHITECTURES
-from flairline.methods._torch.learned import SliceMethod
+from flairline.learning.slices.architectures import VAE_ARCHITECTURES
+from flairline.learning.slices.slice_method import SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,19 @@ class Method(SliceMethod):
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder, variational bottleneck, decoder."""
-        from flairline.methods._torch.networks import UnifiedAutoencoder
+        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
 
         return UnifiedAutoencoder(architecture)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 and KL of the image, L1 of the image from one with squares cut out."""
-        from flairline.methods._torch.objectives import ContextElbo
+        from flairline.learning.slices.objectives import ContextElbo
 
         return ContextElbo(network, budget, learning_rate, legacy_masked_target=self.legacy_masked_target)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """By `score`."""
-        from flairline.methods._torch.scorers import Gradient, gradient_scores, residual_scores
+        from flairline.learning.slices.scorers import Gradient, gradient_scores, residual_scores
 
         return (
             residual_scores(network, images, brains, self.batch, self.sign)

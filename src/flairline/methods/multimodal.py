@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from flairline.methods._normal_tissue import normal_tissue
+from flairline.imaging.tissue import normal_tissue
 from flairline.methods.zscore import reference
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 

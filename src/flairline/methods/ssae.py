@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from flairline.methods._torch.learned import SliceMethod
+from flairline.learning.slices.slice_method import SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,20 @@ class Method(SliceMethod):
 
     def network(self, architecture: Architecture) -> Module:
         """Three autoencoders and a fixed pyramid."""
-        from flairline.methods._torch.pyramid import PyramidAutoencoder
+        from flairline.learning.networks.pyramid import PyramidAutoencoder
 
         return PyramidAutoencoder(architecture)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 of every scale, summed over pixels."""
-        from flairline.methods._torch.objectives import Reconstruct
+        from flairline.learning.slices.objectives import Reconstruct
 
         return Reconstruct(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """What is brighter than its reconstruction, by `aggregate`."""
-        from flairline.methods._torch.pyramid import scale_scores
-        from flairline.methods._torch.scorers import residual_scores
+        from flairline.learning.networks.pyramid import scale_scores
+        from flairline.learning.slices.scorers import residual_scores
 
         return (
             residual_scores(network, images, brains, self.batch, self.sign)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import MissingExtraError
-from flairline.methods._normal_tissue import normal_tissue
-from flairline.methods._torch.folder import load_config, load_weights
+from flairline.imaging.tissue import normal_tissue
+from flairline.learning.model import load_config, load_weights
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 SHIPPED = Path(__file__).parent / "_weights" / "synthetic_unet"
@@ -65,7 +65,7 @@ class Method:
     def train(self, scans: Sequence[Path], folder: Path, **options: Any) -> None:
         """Train on label maps and write a model folder; `options` as `_torch.fit_unet.fit_folder` takes them."""
         try:
-            from flairline.methods._torch.fit_unet import fit_folder
+            from flairline.learning.volumes.fit_unet import fit_folder
         except ModuleNotFoundError as error:
             raise MissingExtraError("Training synthetic_unet", "deep") from error
         fit_folder(scans, folder, device=self.device, **options)
@@ -90,8 +90,8 @@ class UnetScorer:
         try:
             import torch
 
-            from flairline.methods._torch.folder import fill
-            from flairline.methods._torch.unet import build
+            from flairline.learning.model import fill
+            from flairline.learning.volumes.unet import build
         except ModuleNotFoundError as error:
             raise MissingExtraError("synthetic_unet", "deep") from error
         if self.device != "auto":
@@ -107,7 +107,7 @@ class UnetScorer:
 
     def __call__(self, scan: Scan) -> Volume:
         """Probability of lesion, in [0, 1]."""
-        from flairline.methods._torch.unet import lesion_logits
+        from flairline.learning.volumes.unet import lesion_logits
 
         network, device = self._network
         where = _brain_box(scan.brain.array)
@@ -123,7 +123,7 @@ class UnetScorer:
 
 def working_image(scan: Scan) -> NDArray[np.float32]:
     """The scan as the network knows it: half-widths from normal tissue, cut off, as dark as CSF outside the brain."""
-    from flairline.methods._torch.synthesis import Z_RANGE
+    from flairline.synthesis.training_scans import Z_RANGE
 
     brain = scan.brain.array
     z = np.clip(normal_tissue(scan.flair.array[brain]).z(scan.flair.array), *Z_RANGE)

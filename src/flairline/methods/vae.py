@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flairline.methods._torch.architectures import VAE_ARCHITECTURES
-from flairline.methods._torch.learned import SliceMethod
+from flairline.learning.slices.architectures import VAE_ARCHITECTURES
+from flairline.learning.slices.slice_method import SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Method(SliceMethod):
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder, variational bottleneck, decoder."""
-        from flairline.methods._torch.networks import UnifiedAutoencoder
+        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
 
         return UnifiedAutoencoder(architecture, self.legacy_sampling)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 and KL, each summed."""
-        from flairline.methods._torch.objectives import Elbo
+        from flairline.learning.slices.objectives import Elbo
 
         return Elbo(network, budget, learning_rate)
 
@@ -58,7 +58,7 @@ class Method(SliceMethod):
         """What is brighter than its reconstruction."""
         import torch
 
-        from flairline.methods._torch.scorers import residual_scores
+        from flairline.learning.slices.scorers import residual_scores
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

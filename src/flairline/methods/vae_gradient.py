@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flairline.methods._torch.architectures import VAE_ARCHITECTURES
-from flairline.methods._torch.learned import Sign, SliceMethod
-from flairline.methods._torch.options import Gradient
+from flairline.learning.slices.architectures import VAE_ARCHITECTURES
+from flairline.learning.slices.options import Gradient
+from flairline.learning.slices.slice_method import Sign, SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class Method(SliceMethod, Gradient):
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder, variational bottleneck, decoder."""
-        from flairline.methods._torch.networks import UnifiedAutoencoder
+        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
 
         return UnifiedAutoencoder(architecture)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 and KL, each summed."""
-        from flairline.methods._torch.objectives import Elbo
+        from flairline.learning.slices.objectives import Elbo
 
         return Elbo(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """Score and reconstruction."""
-        from flairline.methods._torch.scorers import gradient_scores
+        from flairline.learning.slices.scorers import gradient_scores
 
         return gradient_scores(network, images, brains, self.batch, self, self.sign)

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flairline.methods._torch.architectures import VAE_ARCHITECTURES
-from flairline.methods._torch.learned import SliceMethod
-from flairline.methods._torch.options import Restoration
+from flairline.learning.slices.architectures import VAE_ARCHITECTURES
+from flairline.learning.slices.options import Restoration
+from flairline.learning.slices.slice_method import SliceMethod
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.methods._torch.networks import Architecture
-    from flairline.methods._torch.training import Budget, Objective
+    from flairline.learning.loop import Budget, Objective
+    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class Method(SliceMethod, Restoration):
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder, variational bottleneck, decoder."""
-        from flairline.methods._torch.networks import UnifiedAutoencoder
+        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
 
         return UnifiedAutoencoder(architecture)
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 and KL, each summed."""
-        from flairline.methods._torch.objectives import Elbo
+        from flairline.learning.slices.objectives import Elbo
 
         return Elbo(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """Distance from the restoration, and the restoration."""
-        from flairline.methods._torch.restoration import restoration_scores
+        from flairline.learning.slices.restoration import restoration_scores
 
         return restoration_scores(network, images, brains, self.batch, self, self.sign)

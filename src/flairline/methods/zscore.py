@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.methods._normal_tissue import NormalTissue, normal_tissue
+from flairline.imaging.tissue import NormalTissue, normal_tissue
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 TISSUE_WIDTHS = 2.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from flairline.metrics._counts import Counts, precision_recall
+from flairline.evaluation.counts import Counts, precision_recall
 
 
 def metric(counts: Counts) -> float:

@@ -1,6 +1,6 @@
 """Area under the ROC curve over all voxels, background included, as the paper reports it."""
 
-from flairline.metrics._counts import Counts, roc_area
+from flairline.evaluation.counts import Counts, roc_area
 
 
 def metric(counts: Counts) -> float:

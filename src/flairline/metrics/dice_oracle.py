@@ -1,6 +1,6 @@
 """Dice of a cohort at the threshold that is best on its own labels: an upper limit, called [DSC] in the paper."""
 
-from flairline.metrics._counts import Counts
+from flairline.evaluation.counts import Counts
 
 
 def metric(counts: Counts) -> float:

@@ -1,6 +1,6 @@
 """The best Dice of a cohort without a component filter."""
 
-from flairline.metrics._counts import Counts
+from flairline.evaluation.counts import Counts
 
 
 def metric(counts: Counts) -> float:

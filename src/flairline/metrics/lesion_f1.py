@@ -1,6 +1,6 @@
 """F1 score over lesions instead of voxels."""
 
-from flairline.metrics._lesions import count_hits
+from flairline.evaluation.lesions import count_hits
 from flairline.types import BoolArray
 
 

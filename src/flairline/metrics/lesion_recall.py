@@ -1,6 +1,6 @@
 """Share of a scan's lesions that were hit."""
 
-from flairline.metrics._lesions import count_hits
+from flairline.evaluation.lesions import count_hits
 from flairline.types import BoolArray
 
 

@@ -1,6 +1,6 @@
 """The threshold that is best on the labels it is judged by."""
 
-from flairline.metrics._counts import Counts
+from flairline.evaluation.counts import Counts
 
 
 def metric(counts: Counts) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special  # stats, with the same curves under other names, takes .3 s more to load
 
-from flairline.methods._torch.calibration import best_expected_dice
+from flairline.learning.calibration import best_expected_dice
 from flairline.types import Mask, Threshold, Volume
 
 RAISED = "largest expected Dice"
@@ -45,7 +45,7 @@ class ModelThreshold:
 
     def calibration(self) -> dict[str, Any]:
         """What config.json says under ``calibration``. Raises `ModelError` if the folder is broken."""
-        from flairline.methods._torch.folder import load_config
+        from flairline.learning.model import load_config
 
         return load_config(self.folder, self.method)["calibration"]
 
@@ -68,7 +68,7 @@ def healthy_quantile(folder: Path, family: str, method: str, share: str = "0.99"
     ModelError
         The folder is missing, broken, foreign or newer.
     """
-    from flairline.methods._torch.folder import load_config
+    from flairline.learning.model import load_config
 
     config = load_config(folder, family)
     value = config.get("healthy_quantiles", {}).get(method, {}).get(share)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.methods._torch.calibration import component_features, probability
+from flairline.learning.calibration import component_features, probability
 from flairline.types import Volume
 
 TINY = 1e-6

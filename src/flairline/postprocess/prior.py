@@ -1,6 +1,6 @@
 """Where normal brains are bright on a FLAIR: plexus, septum, brain stem, insula, rim of the cortex.
 
-The map was made from synthetic scans alone (`flairline.methods._torch.normal_places`): how bright, in half-widths above
+The map was made from synthetic scans alone (`flairline.synthesis.normal_places`): how bright, in half-widths above
 normal tissue, a voxel of no lesion is at each place of the brain's box. It is symmetric, so left and right cannot be
 mixed up, and coarse, because a box is no registration.
 """

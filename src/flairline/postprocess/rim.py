@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from flairline.methods._normal_tissue import normal_tissue
+from flairline.imaging.tissue import normal_tissue
 from flairline.types import Scan, Volume
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from flairline.errors import InputError
-from flairline.postprocess.components import ComponentRule, remove_small_components
+from flairline.imaging.components import ComponentRule, remove_small_components
 from flairline.types import Mask, Threshold, Volume
 
 

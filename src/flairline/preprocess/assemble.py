@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import GridError, InputError
+from flairline.imaging.labels import LabelRule
+from flairline.imaging.resample import covered_by, resample_mask, resample_volume
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.brain import brain_from_background, check_brain, without_background_nan
-from flairline.preprocess.labels import LabelRule
-from flairline.preprocess.resample import covered_by, resample_mask, resample_volume
 from flairline.types import BoolArray, Case, Mask, Scan, Space, Volume
 
 

@@ -24,8 +24,6 @@ import numpy as np
 from flairline.errors import BrainError, GridError, InputError, UnknownNameError
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess import quality, register
-from flairline.preprocess._cache import Artefact, Cache
-from flairline.preprocess._schedule import Progress, Schedule, Step
 from flairline.preprocess.assemble import different_grids
 from flairline.preprocess.atlas import Atlas, load_atlas
 from flairline.preprocess.bias import correct_bias
@@ -37,7 +35,9 @@ from flairline.preprocess.brain import (
     extract_brain,
     is_stripped,
 )
+from flairline.preprocess.cache import Artefact, Cache
 from flairline.preprocess.register import Engine, PointMap, carry_mask, carry_volume
+from flairline.preprocess.schedule import Progress, Schedule, Step
 from flairline.types import Case, Mask, Scan, Space, Volume
 
 BRAINS = ("auto", "none", *EXTRACTORS)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.imaging.resample import mask_partial_volume, resample_volume
 from flairline.io.files import write_bytes
 from flairline.io.nifti import write_mask, write_volume
-from flairline.preprocess.resample import mask_partial_volume, resample_volume
 from flairline.types import Mask, Space, Volume
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ def _greedy(fixed: Volume, moving: Volume, freedom: str, start: NDArray[np.float
             write_mask(folder / "inside.nii", Mask(fixed.array > 0, replace(fixed.space, stored=None)))
             command += " -gm inside.nii"
         done = subprocess.run(
-            [sys.executable, "-P", str(Path(__file__).with_name("_greedy.py")), command, "matrix.npy"],
+            [sys.executable, "-P", str(Path(__file__).with_name("greedy.py")), command, "matrix.npy"],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

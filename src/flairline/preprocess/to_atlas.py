@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from flairline.errors import GridError
+from flairline.imaging.labels import LabelRule
 from flairline.io.nifti import read_volume
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
-from flairline.preprocess.labels import LabelRule
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
 from flairline.preprocess.register import carry_mask, carry_volume
 from flairline.types import Case, Mask, Volume

@@ -14,14 +14,15 @@ from urllib.parse import quote
 
 import numpy as np
 
-from flairline import benchmark, segment
+from flairline import segmentation as segment
+from flairline.benchmarking import judge as benchmark
+from flairline.drawing.figures import compared, thumbnail
 from flairline.errors import InputError
+from flairline.evaluation.lesions import BySize
+from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes, write_json
-from flairline.metrics._lesions import BySize
 from flairline.preprocess import quality
-from flairline.protocols import Protocol
 from flairline.report import build, verdicts
-from flairline.report.figures import compared, thumbnail
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
 from flairline.types import Mask, Space, Volume
 
@@ -29,7 +30,7 @@ DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 PAGES = "pages"
 CURVE_POINTS = 200
-PUBLISHED = Path(__file__).parents[1] / "published" / "tables.csv"
+PUBLISHED = Path(__file__).parents[1] / "benchmarking" / "paper" / "published" / "tables.csv"
 
 
 def write_cohort(out: Path, given: Path | None = None) -> Path:

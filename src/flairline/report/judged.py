@@ -15,15 +15,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from flairline import benchmark, engine, segment
+from flairline import executor as engine
+from flairline import segmentation as segment
+from flairline.benchmarking import judge as benchmark
+from flairline.drawing.figures import compared, thumbnail
 from flairline.errors import InputError
+from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes
 from flairline.io.nifti import read_volume
+from flairline.io.versions import versions
 from flairline.preprocess import quality
-from flairline.protocols import Protocol
-from flairline.provenance import versions
 from flairline.report import build, collect, verdicts
-from flairline.report.figures import compared, thumbnail
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
 from flairline.types import BoolArray, Mask, Scan, Space, Threshold, Volume

@@ -66,7 +66,7 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
 
     A verdict knows its scan by the folder that `segment` gave it, or by "dataset/subject" as a benchmark's page does.
     """
-    from flairline.segment import folder_names
+    from flairline.segmentation import folder_names
 
     failed = {name for name, verdict in verdicts.items() if verdict.verdict == "fail"}
     kept, left_out = [], []
@@ -81,7 +81,7 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
 
 def of_no_case(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> list[str]:
     """Names in a file of verdicts that none of the cases has: of other scans, or of scans that were renamed."""
-    from flairline.segment import folder_names
+    from flairline.segmentation import folder_names
 
     return sorted(verdicts.keys() - {case_name(case) for case in cases} - set(folder_names(cases)))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from flairline.report.figures import new_figure, svg
+from flairline.drawing.figures import new_figure, svg
 from flairline.report.outliers import FENCE, MIN_SCANS, figures_of, group_of, outlying_by_group
 from flairline.report.pages import CohortPage, CohortScan, Page, Section
 from flairline.report.templates import number, render_text

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from flairline.report.figures import LINES, new_figure, svg
+from flairline.drawing.figures import LINES, new_figure, svg
 from flairline.report.pages import CohortPage, Page, Section
 from flairline.report.templates import render_text
 

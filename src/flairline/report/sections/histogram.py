@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from flairline.report.figures import new_figure, svg
+from flairline.drawing.figures import new_figure, svg
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flairline.report.figures import FALSE, FOUND, MISSED, compared, tiles
+from flairline.drawing.figures import FALSE, FOUND, MISSED, compared, tiles
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import data_uri, render_text
 

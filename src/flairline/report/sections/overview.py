@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flairline.metrics._lesions import count_hits
+from flairline.evaluation.lesions import count_hits
 from flairline.report.pages import Page, ScanPage, Section, flags_of
 from flairline.report.templates import render_text
 

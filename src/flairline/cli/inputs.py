@@ -1,0 +1,125 @@
+"""From what a user names on the command line to cases, recipes and training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flairline.cli.show import say, say_failures
+from flairline.errors import InputError
+
+if TYPE_CHECKING:
+    from flairline.benchmarking.judge import Progress
+
+
+def cases_of_table(path: Path) -> list[Any]:
+    from flairline.cases.table import Dataset
+
+    return Dataset(path).cases()
+
+
+def cases_of_datasets(datasets: list[str], need_truth: bool = True) -> tuple[list[Any], dict[str, str]]:
+    """Cases of all data sets NAME=DIR, and what had to be left out, with reasons."""
+    from flairline.cases import catalogue as listing
+
+    cases: list[Any] = []
+    left_out: dict[str, str] = {}
+    for text in datasets:
+        name, equals, folder = text.partition("=")
+        if not equals or not folder:
+            msg = f"Wanted --dataset NAME=DIR (mslub=open_ms_data), got {text!r}. Names: flairline datasets."
+            raise InputError(msg)
+        dataset = listing.on_disk(name, Path(folder))
+        cases += dataset.cases() if need_truth else dataset.scans()
+        left_out.update(dataset.left_out() if need_truth else {})
+    return cases, left_out
+
+
+def training_data(
+    scans: list[Path] | None,
+    table: Path | None,
+    datasets: list[str] | None,
+    lesion_free_slices: bool,
+    brain: str,
+    out: Path,
+) -> tuple[Any, list[str]]:
+    """Healthy scans to train on, and what is known of their licences."""
+    from dataclasses import replace
+
+    from flairline import registry
+    from flairline import segmentation as segmenting
+    from flairline.learning.data import TrainingData
+    from flairline.preprocess.pipeline import preprocess_settings
+
+    if scans:
+        found = segmenting.cases_from_files(scans)
+        named = zip(found, segmenting.folder_names(found), strict=True)
+        found = [replace(case, subject=name) for case, name in named]
+    elif table is not None:
+        found = cases_of_table(table)
+    else:
+        # Healthy people have no truths; of a patient without one nobody knows which slices are free of lesions.
+        found, left_out = cases_of_datasets(datasets or [], need_truth=lesion_free_slices)
+        say_failures(left_out)
+    prepare = preprocess_settings(brain, "t1", "greedy", "mni", bias=False)
+    known = [name for name in sorted({case.dataset for case in found}) if name in registry.names("datasets")]
+    licences = [f"{name}: {getattr(registry.load('datasets', name), 'licence', 'not stated')}" for name in known]
+    return TrainingData(found, lesion_free_slices, prepare, out / "training" / "brains"), licences
+
+
+def with_model(method: str, model: Path | None) -> str:
+    """METHOD, or METHOD=MODEL."""
+    if model is None:
+        return method
+    if "=" in method:
+        msg = f"The method {method!r} names a model already. Leave out --model {model}."
+        raise InputError(msg)
+    return f"{method}={model}"
+
+
+def seen_and_allowed(recipe: Any, cases: list[Any], allowed: bool) -> frozenset[str]:
+    """Cases of patients that the recipe's model was trained on; that must be allowed."""
+    from flairline.benchmarking.judge import seen_cases
+
+    seen = seen_cases(recipe, cases)
+    if seen and not allowed:
+        shown = ", ".join(seen[:4]) + (" ..." if len(seen) > 4 else "")
+        msg = (
+            f"The model {recipe.model} has seen the patients of {len(seen)} of {len(cases)} scans ({shown}), and no"
+            " model is judged on what it was trained on. Leave them out, give another model, or add --allow-seen,"
+            " which marks the rows."
+        )
+        raise InputError(msg)
+    return frozenset(seen)
+
+
+def mapping_with_progress(progress: Progress, what: str, jobs: int) -> Any:
+    """A `map` over this machine's processes that shows progress and keeps the order."""
+    from flairline import executor as engine
+
+    def go(function: Any, items: Any) -> Iterator[Any]:
+        results = {}
+        for done, outcome in enumerate(engine.run(function, items, jobs), 1):
+            progress(what, done, len(items))
+            results[outcome.item.name] = outcome.result
+        return iter([results[item.name] for item in items])
+
+    return go
+
+
+def without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], list[str]]:
+    """Cases that no verdict failed, and the names of those that one did."""
+    if verdicts is None:
+        return cases, []
+    from flairline.report import verdicts as saying
+
+    said = saying.read(verdicts)
+    kept, left_out = saying.without_failed(cases, said)
+    if strangers := saying.of_no_case(cases, said):
+        shown = ", ".join(strangers[:5]) + (" ..." if len(strangers) > 5 else "")
+        say(f"flairline: {verdicts} also names {len(strangers)} that are not judged here: {shown}.")
+    if not kept:
+        msg = f"Wanted at least one case, but {verdicts} fails all {len(left_out)}. Give another table."
+        raise InputError(msg)
+    return kept, left_out

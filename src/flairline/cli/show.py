@@ -1,0 +1,146 @@
+"""What a command prints, and the exit code it leaves with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flairline.benchmarking.judge import Progress, Row
+
+SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
+
+
+def say(line: str) -> None:
+    typer.echo(" ".join(line.split()), err=True)
+
+
+def say_failures(failures: dict[str, str]) -> None:
+    if len(failures) > 1:
+        say(f"flairline: {len(failures)} failed:")
+    for scan, reason in failures.items():
+        say(f"{'flairline: ' if len(failures) == 1 else '  '}{scan}: {reason}")
+
+
+def leave(failed: int, total: int) -> None:
+    """Exit with 1 if some inputs failed, 2 if all did."""
+    if failed:
+        raise typer.Exit(NOTHING_DONE if failed >= total else SOME_FAILED)
+
+
+def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
+    """Say where the page is, and open it if asked to."""
+    if page is None or not page.exists():
+        return
+    if not quiet:
+        typer.echo(f"Page: {page}")
+    if open_page:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+def print_rows(rows: list[Row]) -> None:
+    from flairline.benchmarking.judge import COHORT
+
+    cohort = [row for row in rows if row.subject == COHORT]
+    if not cohort:
+        return
+    for protocol in dict.fromkeys(row.protocol for row in cohort):
+        lines = [
+            [
+                row.dataset,
+                _method_of(row),
+                row.metric,
+                f"{row.value:.4f}",
+                f"{row.low:.4f} to {row.high:.4f}",
+                str(row.n),
+            ]
+            for row in cohort
+            if row.protocol == protocol
+        ]
+        title = f"Cohorts by the protocol {protocol} (oracle: chosen on the labels it is judged by)"
+        print_table(title, ["data set", "method", "metric", "value", "95 % interval", "scans"], lines)
+
+
+def _method_of(row: Row) -> str:
+    return f"{row.method} (has seen these patients)" if row.seen else row.method
+
+
+def print_segmented(outcomes: list[Any], as_json: bool) -> None:
+    done = [outcome.result for outcome in outcomes if outcome.result is not None]
+    failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
+    if as_json:
+        typer.echo(json.dumps({"subjects": [one.summary for one in done], "failures": failures}, indent=2))
+        say_failures(failures)
+        return
+    lines = []
+    for one in done:
+        summary = one.summary
+        threshold = f"{summary['threshold']['value']:.4g} ({summary['threshold']['rule']})"
+        status = "was there already" if one.kept else "done"
+        volume = f"{summary['lesion_volume_ml']:.2f}"
+        lines.append([summary["subject"], volume, str(summary["n_lesions"]), threshold, status, str(one.folder)])
+    if lines:
+        columns = ["subject", "volume ml", "lesions", "threshold", "status", "folder"]
+        print_table(f"Segmented with {done[0].summary['recipe']}", columns, lines)
+    for one in done:
+        for flag in (one.summary.get("qc") or {}).get("flags", []):
+            say(f"flairline: LOOK AT {one.summary['subject']}: {flag['figure']} {flag['reason']}.")
+    for note in sorted({one.summary["note"] for one in done if one.summary.get("note")}):
+        typer.echo(f"Mind: the volume is {note}.")
+    if done:
+        typer.echo("Research use only, not for diagnosis.")
+    say_failures(failures)
+
+
+def print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=SIMPLE, title_justify="left")
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    # A pipe or a log has no width; nothing must be cut there.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def plain_row(row: Row) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {key: None if value != value else value for key, value in asdict(row).items()}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress bar on a terminal, nothing in a log."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """A training that is stopped does not go on by itself."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("flairline: stopped. Run the same command with --resume to go on.")
+        raise SystemExit(STOPPED) from None

@@ -1,0 +1,232 @@
+"""`flairline fit` of voxel-wise statistics: healthy scans in, model folder out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.errors import InputError, MissingExtraError
+from flairline.io.files import prepare_folder, write_json
+from flairline.learning.atlas.moments import Sums, onto_grid
+from flairline.learning.atlas.placing import MIN_HEADER_OVERLAP, Frame, Placed, mni_frame, place
+from flairline.learning.atlas.scorer import AtlasModel, AtlasScorer
+from flairline.learning.card import INTENDED_USE, cell, data_section, scans_section
+from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, source_of
+from flairline.learning.model import save_model
+from flairline.preprocess.quality import dice
+from flairline.preprocess.register import GREEDY_LEVELS, PointMap
+from flairline.types import BoolArray, Case, Scan, Space
+
+if TYPE_CHECKING:
+    from flairline.methods.atlas_zscore import Method
+
+VERSION = 1
+"""Goes up when scans are placed in another way, so that places kept on disk are looked for anew."""
+LATE = "the time was up"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class _Part:
+    """Scans that were used and those that were left out, with reasons."""
+
+    sources: list[dict[str, str]] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+
+    def leave_out(self, case: Case, reason: str) -> None:
+        self.left_out.append({"dataset": case.dataset, "subject": case.subject, "reason": reason})
+
+
+def fit_atlas(
+    method: Method,
+    healthy: TrainingData,
+    folder: Path,
+    preset: str = "small",
+    max_minutes: float = 60.0,
+    resume: bool = False,
+    seed: int = 0,
+    progress: bool = False,
+    licences: Sequence[str] = (),
+    say: Progress | None = None,
+) -> None:
+    """Learn the statistics and write the model folder; places of scans are kept in ``folder/training``.
+
+    Parameters
+    ----------
+    healthy
+        Scans to learn from; every fifth patient, one at least, only calibrates the score. Of lesion-free slices only
+        those voxels count; registration and intensity range are those of the whole brain.
+    preset
+        "paper" (maps of 1 mm), "small" (2 mm) or "test".
+    max_minutes
+        No further scan is read after this, once there are two; those left out are named in the model.
+    resume, seed, progress
+        As for other methods. Nothing is random, and places that are known are always used again.
+    licences
+        What is known of the terms of the training data, for the card.
+
+    Raises
+    ------
+    InputError
+        No such preset, too few patients, a scan with lesions, or scans that cannot be read or placed.
+    MissingExtraError
+        safetensors is not installed.
+    """
+    if preset not in method.presets:
+        msg = f"No preset is called {preset!r}. Known: {', '.join(method.presets)}."
+        raise InputError(msg)
+    if importlib.util.find_spec("safetensors") is None:
+        what = f"Training {method.name}"
+        raise MissingExtraError(what, "deep")
+    training, validation = healthy.split()
+    begun = time.perf_counter()
+    fit = _Fit(method, prepare_folder(folder) / "training", begun + 60 * max_minutes, say, len(healthy.cases))
+    frame = mni_frame(*method.presets[preset]) if method.register else _first_frame(training)
+    sums, trained = fit.learn(training, frame)
+    model = AtlasModel(frame, method.intensity, sums.maps())
+    scores, error, held = fit.judge(validation, AtlasScorer(method, model))
+    config = {
+        **frame.describe(),
+        "intensity": method.intensity,
+        "preset": preset,
+        "seed": seed,
+        "pooled_std": model.maps.pooled_std,
+        "training": {
+            "scans": trained.sources,
+            "validation_scans": held.sources,
+            "left_out": [*trained.left_out, *held.left_out],
+            "voxels": int(sums.count.sum()),
+            "lesion_free_slices": healthy.lesion_free_slices,
+            "licences": list(licences),
+            "seconds": time.perf_counter() - begun,
+        },
+        "l1_healthy": error,
+        "healthy_quantiles": healthy_quantiles(method.name, scores) if len(scores) else {},
+    }
+    save_model(folder, method.family, model.maps.arrays(), config, _card(method, model, config))
+
+
+@dataclass
+class _Fit:
+    """One run of `fit_atlas`."""
+
+    method: Method
+    work: Path
+    deadline: float
+    say: Progress | None
+    total: int
+    done: int = 0
+
+    def learn(self, data: TrainingData, frame: Frame) -> tuple[Sums, _Part]:
+        """Statistics of the scans to train on."""
+        sums, part, first = Sums(frame.space.shape), _Part(), None
+        for case, healthy, placed in self._placed(data, frame, part, least=2):
+            inside = healthy.scan.brain.array & healthy.usable
+            values, known = onto_grid(healthy.scan, inside, frame, placed, self.method.intensity)
+            if not frame.registered:
+                _, brain = onto_grid(healthy.scan, healthy.scan.brain.array, frame, placed, self.method.intensity)
+                first = brain if first is None else first
+                if not dice(brain, first) >= MIN_HEADER_OVERLAP:
+                    part.leave_out(case, "its brain does not lie where the first scan's does")
+                    continue
+            sums.add(values, known)
+            part.sources.append(asdict(source_of(case)))
+        if not (sums.count > 1).any():
+            reasons = "; ".join(f"{one['subject']}: {one['reason']}" for one in part.left_out)
+            msg = (
+                f"Wanted two scans to train on that show the same place (and one more patient to validate), got"
+                f" {sums.scans} that could be placed{f' ({reasons})' if reasons else ''}. Give more."
+            )
+            raise InputError(msg)
+        return sums, part
+
+    def judge(self, data: TrainingData, scorer: AtlasScorer) -> tuple[NDArray[np.float32], float, _Part]:
+        """Scores in held-out healthy brain, the mean distance of its intensities from the mean, and the scans."""
+        part, scores, distance = _Part(), [np.empty(0, np.float32)], 0.0
+        for case, healthy, placed in self._placed(data, scorer.model.frame, part, least=1):
+            inside = healthy.scan.brain.array & healthy.usable
+            z = scorer.z_placed(healthy.scan, placed).array[inside]
+            seen, mean = (image.array[inside] for image in scorer.reconstruction_placed(healthy.scan, placed))
+            scores.append(np.abs(z) if self.method.sign == "absolute" else np.maximum(z, np.float32(0)))
+            distance += float(np.abs(seen - mean).sum(dtype=np.float64))
+            part.sources.append(asdict(source_of(case)))
+        joined = np.concatenate(scores)
+        return joined, distance / len(joined) if len(joined) else float("nan"), part
+
+    def _placed(
+        self, data: TrainingData, frame: Frame, part: _Part, least: int
+    ) -> Iterator[tuple[Case, HealthyScan, Placed]]:
+        """Scans and where they lie, until the time is up and there are `least`."""
+        for case in data.cases:
+            self.done += 1
+            if time.perf_counter() > self.deadline and len(part.sources) >= least:
+                part.leave_out(case, LATE)
+                continue
+            healthy = data.read(case)
+            placed = self._known_place(healthy.scan, frame)
+            if self.say is not None:
+                self.say("registering", self.done, self.total)
+            if placed.trouble:
+                part.leave_out(case, placed.trouble)
+            else:
+                yield case, healthy, placed
+
+    def _known_place(self, scan: Scan, frame: Frame) -> Placed:
+        """`place`, or what it found earlier for the same image, brain and grid."""
+        what = {"version": VERSION, **frame.describe(), "register": self.method.register, "levels": GREEDY_LEVELS}
+        what["images"] = [_digest(image) for image in (scan.flair.array, scan.brain.array, scan.space.vox_to_ras)]
+        key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+        note = self.work / f"{key}.json"
+        if note.exists():
+            kept = json.loads(note.read_text(encoding="utf-8"))
+            return Placed(PointMap("atlas", "flair", np.array(kept["to_scan"])), kept["trouble"])
+        placed = place(scan, frame, self.method.register)
+        write_json(note, {"to_scan": placed.to_scan.ras_to_ras, "trouble": placed.trouble})
+        return placed
+
+
+def _first_frame(data: TrainingData) -> Frame:
+    space = data.read(data.cases[0]).scan.space
+    return Frame(Space(space.shape, space.vox_to_ras, "atlas"), False, 0.0)
+
+
+def _digest(array: NDArray[Any] | BoolArray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _card(method: Method, model: AtlasModel, config: Mapping[str, Any]) -> str:
+    training, space = config["training"], model.frame.space
+    side = " x ".join(f"{one:g}" for one in space.spacing_mm)
+    count = model.maps.count
+    left = "; ".join(f"{one['subject']} ({one['reason'].rstrip('.')})" for one in training["left_out"]) or "none"
+    where = "the MNI atlas, by affine registration" if model.frame.registered else "the first scan's grid, unregistered"
+    return f"""# {method.family}
+
+{method.info.paper}.
+Mean and unbiased standard deviation of healthy FLAIRs at each place of the brain,
+on {where}; voxels of {side} mm. No lesion label was used in training.
+
+{INTENDED_USE}
+
+{data_section(training, f"{training['voxels']} voxels")}
+Scans left out: {cell(left)}.
+
+**Training.** Preset {config["preset"]}, {training["seconds"]:.0f} seconds, nothing random. Most scans at one place:
+{int(count.max())}; median where there is any: {float(np.median(count[count > 0])):g}. Pooled standard deviation:
+{config["pooled_std"]:.4f}.
+Places that any scan shows: {np.count_nonzero(count) * space.voxel_ml:.0f} ml; elsewhere the score is 0.
+Mean distance of held-out brain from the mean: {config["l1_healthy"]:.4f} (images are in
+[0, 1]).
+
+{scans_section(training)}
+"""

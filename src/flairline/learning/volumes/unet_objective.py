@@ -1,0 +1,59 @@
+"""What the U-Net of `synthetic_unet` is trained for, apart from the network: Lightning takes seconds to load."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from flairline.learning.loop import Budget, Objective
+from flairline.learning.volumes.unet import SCALE
+
+
+class SegmentLesions(Objective):
+    """Cross-entropy plus soft Dice over the batch, on logits."""
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        budget: Budget,
+        learning_rate: float,
+        bf16: bool = False,
+        frozen: bool = False,
+    ) -> None:
+        super().__init__(network, budget, learning_rate, bf16)
+        self.frozen = frozen
+        self.train()
+
+    def train(self, mode: bool = True) -> SegmentLesions:
+        """As torch has it, but with `frozen` batch norm goes on scoring: its statistics stay."""
+        super().train(mode)
+        if self.frozen:
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        return self
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Image in half-widths and truth, each (batch, 1, x, y, z)."""
+        image, truth = batch
+        logits = self._logits(image)
+        entropy = functional.binary_cross_entropy_with_logits(logits, truth)
+        share = torch.sigmoid(logits)
+        overlap = (share * truth).sum()
+        dice = 1 - (2 * overlap + 50) / (share.sum() + truth.sum() + 50)
+        return entropy + dice
+
+    def validate(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """One minus Dice at 0.5 of a whole scan; without lesions, falsely marked ml over one more."""
+        image, truth = batch
+        found = self._logits(image) > 0
+        if truth.any():
+            return 1 - 2 * (found & (truth > 0)).sum() / (found.sum() + truth.sum())
+        false_ml = found.sum() / 1000.0
+        return false_ml / (false_ml + 1)
+
+    def _logits(self, image: Tensor) -> Tensor:
+        image = (image / SCALE).contiguous(memory_format=torch.channels_last_3d)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.network(image).float()

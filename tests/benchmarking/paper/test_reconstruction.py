@@ -1,0 +1,135 @@
+"""Figure 4 and its table: phantoms of 4 mm, a network of the preset `test`, beside methods without one."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from flairline import recipes
+from flairline.benchmarking import run as experiments
+from flairline.benchmarking.judge import COHORT, RecipeMaps, Result, Row, labelled_by, load_map
+from flairline.benchmarking.paper import reconstruction, reconstruction_figure
+from flairline.evaluation import protocols
+from flairline.learning.data import TrainingData
+from flairline.report import collect
+from flairline.synthesis.phantom import Dataset as Phantoms
+
+
+def quiet(*_):
+    pass
+
+
+def test_rank_correlation_counts_only_methods_that_have_both():
+    value, n = reconstruction.rank_correlation([0.1, 0.2, 0.3, math.nan], [0.3, 0.2, 0.1, 0.9])
+    assert (value, n) == (pytest.approx(-1.0), 3)
+    value, _ = reconstruction.rank_correlation([0.1, 0.2, 0.3, 0.4], [0.1, 0.3, 0.2, 0.4])
+    assert value == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
+
+
+@pytest.mark.parametrize("errors", [[0.1, 0.2], [0.1, 0.2, math.nan], [0.1, 0.1, 0.1], []])
+def test_rank_correlation_is_nan_where_it_is_undefined(errors):
+    assert math.isnan(reconstruction.rank_correlation(errors, [0.1, 0.2, 0.3][: len(errors)])[0])
+
+
+def test_lines_take_the_cohorts_dice_and_methods_without_a_network_come_last():
+    def rows(method, dice):
+        of_cohort = Row("mslub", method, "baur", COHORT, "dice_oracle", dice, 2)
+        return [of_cohort, Row("mslub", method, "baur", "patient01", "dice_oracle", 0.99, 1)]
+
+    results = [Result(method=name, rows=rows(name, dice)) for name, dice in (("histeq", 0.4), ("intensity", 0.3))]
+    lines = reconstruction.make(results, [RecipeMaps(recipes.load(name)) for name in ("histeq", "intensity")])
+    assert [(line.method, line.dice_oracle) for line in lines] == [("histeq", 0.4), ("intensity", 0.3)]
+    assert all(math.isnan(line.l1_healthy) and math.isnan(line.dice) for line in lines)
+    assert "over 0 methods: undefined" in reconstruction.as_markdown(lines)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny autoencoder after a few steps."""
+    pytest.importorskip("lightning")
+    from flairline import registry
+
+    folder = tmp_path_factory.mktemp("model")
+    healthy = Phantoms(folder / "healthy", spacing_mm=4.0, seed=3).healthy(2)
+    registry.load("methods", "ae_dense")().train(TrainingData(healthy), folder / "ae", preset="test", max_minutes=0.2)
+    return folder / "ae"
+
+
+@pytest.fixture(scope="module")
+def done(model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    cases = Phantoms(out / "phantoms", subjects=2, spacing_mm=4.0, seed=1).cases()
+    maps = [RecipeMaps(recipes.load(name)) for name in (f"ae_dense={model}", "histeq")]
+    return out, cases, maps, experiments.run(cases, maps, [protocols.load("sound")], experiments.Settings(out), quiet)
+
+
+def test_benchmark_writes_the_table_and_the_page_shows_it(done, model):
+    out, _, _, ran = done
+    with (out / "tables" / "reconstruction.csv").open(newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    values = {(row.method, row.metric): row.value for one in ran.results for row in one.rows if row.subject == COHORT}
+    learned = rows[f"ae_dense={model}"]
+    assert 0 < float(learned["l1_healthy"]) < 1
+    assert float(learned["dice_oracle"]) == values[f"ae_dense={model}", "dice_oracle"]
+    assert float(learned["dice"]) == values[f"ae_dense={model}", "dice"]
+    assert rows["histeq"]["l1_healthy"] == "nan"
+    assert ran.written["Reconstruction against Dice"].exists()
+    (document,) = [one for one in collect._documents(out) if one.kind == "reconstruction"]
+    assert len(document.lines) == 2
+    assert any("over 1 methods: undefined" in note for note in document.notes)
+
+
+def test_figure_shows_the_largest_lesion_area_in_every_method(done):
+    out, cases, maps, ran = done
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "figure4_sound_phantom.png",
+        "figure4_sound_phantom.svg",
+    }
+    protocol = protocols.load("sound")
+    chosen = reconstruction_figure.choose(ran.results, "phantom")
+    areas = [
+        protocol.truth(protocol.prepare(labelled_by(maps[1], case, protocol))).sum(axis=(0, 1)) * 16.0 for case in cases
+    ]
+    assert chosen.area_mm2 == max(area.max() for area in areas) == chosen.truth.sum() * 16.0
+    learned, equalised = (
+        reconstruction_figure.row_of(result, one, protocol, chosen)
+        for result, one in zip(ran.results, maps, strict=True)
+    )
+    assert equalised.reconstruction is None
+    assert "does not" in equalised.note.replace("\n", " ")
+    stored = next(one for one in ran.results[0].stored["phantom", maps[0].name] if one.case == chosen.case)
+    scan_map = load_map(stored.path)[0]
+    np.testing.assert_array_equal(learned.score, scan_map.dense(scan_map.score)[:, :, chosen.z])
+    # The score is what is brighter than the reconstruction; both went back to the scan's grid by one interpolation.
+    above = np.clip(learned.seen - learned.reconstruction, 0, None)
+    assert np.corrcoef(above.ravel(), learned.score.ravel())[0, 1] > 0.95
+
+
+def test_one_slice_is_reconstructed_as_in_the_whole_scan(done):
+    _, cases, maps, _ = done
+    scorer = recipes.ready_scorer(maps[0].recipe)
+    scan = labelled_by(maps[0], cases[0], protocols.load("sound")).scan
+    z = scan.space.shape[2] // 2
+    for whole, alone in zip(scorer.reconstruction(scan), scorer.reconstruction(scan, only=z), strict=True):
+        assert whole.array[:, :, z].any()
+        np.testing.assert_allclose(alone.array[:, :, z], whole.array[:, :, z], atol=1e-5)
+        assert not alone.array[:, :, :z].any()
+    assert not scorer.reconstruction(scan, only=-1)[1].array.any()
+
+
+def test_a_statistical_atlas_stands_beside_a_network_and_the_different_grids_are_said(monkeypatch):
+    grids = {"net": {"size": 128, "intensity": "unit"}, "atlas": {"shape": [91, 109, 91], "intensity": "unit"}}
+    monkeypatch.setattr(reconstruction, "_config", lambda name: {"l1_healthy": 0.1, "grid": grids[name]})
+    assert reconstruction._warnings(["net", "net"]) == []
+    assert reconstruction._warnings(["net", "atlas"]) == ["The models see slices of different size or intensity."]
+
+
+def test_without_a_network_that_reconstructs_nothing_is_written(tmp_path):
+    cases = Phantoms(tmp_path / "phantoms", subjects=1, spacing_mm=4.0).cases()
+    maps = [RecipeMaps(recipes.load("histeq"))]
+    experiments.run(cases, maps, [protocols.load("sound")], experiments.Settings(tmp_path / "out"), quiet)
+    assert not (tmp_path / "out" / "tables").exists()
+    assert not (tmp_path / "out" / "figures").exists()

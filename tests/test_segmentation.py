@@ -1,0 +1,218 @@
+"""`flairline segment` on stripped scans."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.orientations import aff2axcodes
+
+from flairline import segmentation as segment
+from flairline.errors import InputError
+from flairline.types import Case
+
+ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique")
+
+
+@pytest.fixture
+def flair(tmp_path, save, head):
+    return save(tmp_path / "in" / "sub-01_ses-2_FLAIR.nii.gz", head.flair)
+
+
+def quick(flairline, *arguments):
+    """Without page and preprocessing: what is tested here is the mask."""
+    method = () if "--method" in arguments else ("--method", "brightest")
+    return flairline("segment", *arguments, *method, "--no-report", "--brain", "none")
+
+
+def names_of(*paths: str) -> list[str]:
+    from pathlib import Path
+
+    return segment.folder_names([Case("", "", Path(path)) for path in paths])
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_left_stays_left(tmp_path, flairline, save, head, orientation):
+    path = save(tmp_path / "in" / "flair.nii.gz", head.flair, orientation)
+    out = tmp_path / "out"
+    ran = quick(flairline, path, "--method", "intensity", "--threshold", "300", "-o", out)
+    assert ran.code == 0, ran.err
+    given = nib.load(path)
+    images = {name: nib.load(out / "flair" / f"{name}.nii.gz") for name in ("score", "mask", "brain")}
+    for image in images.values():
+        assert image.shape == given.shape and aff2axcodes(image.affine) == aff2axcodes(given.affine)
+        np.testing.assert_allclose(image.affine, given.affine, atol=1e-4)
+    found = nib.as_closest_canonical(images["mask"])
+    np.testing.assert_array_equal(np.asarray(found.dataobj) > 0, head.truth)
+    summary = json.loads((out / "flair" / "summary.json").read_text())
+    (lesion,) = summary["lesions"]
+    canonical = nib.as_closest_canonical(given)
+    assert lesion["side"] == "left"
+    np.testing.assert_allclose(
+        lesion["centre_mm"], nib.affines.apply_affine(canonical.affine, (5.5, 8.5, 9.0)), atol=1e-3
+    )
+    assert lesion["volume_ml"] == pytest.approx(48 * 0.003, rel=1e-4)
+
+
+def test_what_is_written(tmp_path, flairline, flair, head):
+    ran = quick(flairline, flair, "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    folder = tmp_path / "out" / "sub-01_ses-2"
+    assert {path.name for path in folder.iterdir()} >= {"score.nii.gz", "mask.nii.gz", "brain.nii.gz", "summary.json"}
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    score, mask = nib.load(folder / "score.nii.gz"), nib.load(folder / "mask.nii.gz")
+    assert (score.get_data_dtype(), mask.get_data_dtype()) == (np.float32, np.uint8)
+    np.testing.assert_array_equal(np.asarray(nib.load(folder / "brain.nii.gz").dataobj) > 0, head.brain)
+    assert (np.asarray(score.dataobj)[~head.brain] == 0).all()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["threshold"]["rule"] == "quantile 0.98 of the brain"
+    assert summary["threshold"]["chosen_on"] == "this scan"
+    assert summary["note"] == "a fixed share of every brain, not a measurement"
+    assert summary["lesion_volume_ml"] == pytest.approx(np.asarray(mask.dataobj).sum() * 0.003, rel=1e-4)
+    assert summary["versions"]["flairline"] and summary["seconds"] > 0 and summary["n_lesions"] == 1
+    assert len(summary["inputs"]["flair"]["sha256"]) == 64
+    words = " ".join(ran.out.split())
+    assert "a fixed share of every brain, not a measurement" in words and "not for diagnosis" in words
+
+
+def test_a_given_threshold_of_the_intensity_is_no_fixed_share(tmp_path, flairline, flair):
+    ran = quick(flairline, flair, "--method", "intensity", "--threshold", "300", "-o", tmp_path / "out", "--json")
+    (summary,) = json.loads(ran.out)["subjects"]
+    assert summary["note"] == "" and summary["threshold"] == {"value": 300.0, "rule": "given", "chosen_on": "user"}
+    assert summary["lesions"][0]["voxels"] == 48
+
+
+def test_existing_results_stay_unless_told(tmp_path, flairline, flair):
+    out = tmp_path / "out"
+    quick(flairline, flair, "-o", out)
+    mask = out / "sub-01_ses-2" / "mask.nii.gz"
+    mask.write_bytes(b"mine")
+    ran = quick(flairline, flair, "-o", out)
+    assert ran.code == 0 and mask.read_bytes() == b"mine" and "was there already" in " ".join(ran.out.split())
+    quick(flairline, flair, "-o", out, "--overwrite")
+    assert nib.load(mask).shape == (15, 17, 19)
+
+
+def test_an_unfinished_subject_is_made_again(tmp_path, flairline, flair):
+    out = tmp_path / "out"
+    quick(flairline, flair, "-o", out)
+    folder = out / "sub-01_ses-2"
+    (folder / "summary.json").unlink()
+    (folder / "mask.nii.gz").write_bytes(b"half")
+    quick(flairline, flair, "-o", out)
+    assert nib.load(folder / "mask.nii.gz").shape == (15, 17, 19) and (folder / "summary.json").exists()
+
+
+def test_overwriting_with_a_bad_scan_leaves_the_old_result(tmp_path, flairline, flair):
+    out = tmp_path / "out"
+    quick(flairline, flair, "-o", out)
+    folder = out / "sub-01_ses-2"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    flair.write_bytes(b"")
+    assert quick(flairline, flair, "-o", out, "--overwrite").code == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_one_bad_scan_does_not_stop_the_others(tmp_path, flairline, save, head):
+    good = [save(tmp_path / f"sub-{number}.nii.gz", head.flair) for number in (1, 3)]
+    bad = tmp_path / "sub-2.nii.gz"
+    bad.write_bytes(b"")
+    ran = quick(flairline, good[0], bad, good[1], "-o", tmp_path / "out")
+    assert ran.code == 1
+    assert f"sub-2: {bad} is empty" in ran.line
+    assert sorted(path.parent.name for path in (tmp_path / "out").glob("*/mask.nii.gz")) == ["sub-1", "sub-3"]
+    assert not (tmp_path / "out" / "sub-2").exists()
+
+
+def test_two_bad_scans_are_both_named(tmp_path, flairline, save, head):
+    good = save(tmp_path / "sub-1.nii.gz", head.flair)
+    ran = quick(flairline, good, tmp_path / "sub-2.nii.gz", tmp_path / "sub-3.nii.gz", "-o", tmp_path / "out")
+    lines = ran.complaints
+    assert ran.code == 1 and len(lines) == 3
+    assert "2 failed" in lines[0] and "sub-2: No such file" in lines[1] and "sub-3: No such file" in lines[2]
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path, flairline, flair):
+    for name in ("one", "two"):
+        quick(flairline, flair, "-o", tmp_path / name)
+    for name in ("score", "mask", "brain"):
+        one, two = (tmp_path / run / "sub-01_ses-2" / f"{name}.nii.gz" for run in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_table_of_cases(tmp_path, flairline, save, head):
+    save(tmp_path / "a.nii.gz", head.flair)
+    save(tmp_path / "brain.nii.gz", (head.brain & (head.flair > 110)).astype(np.uint8))
+    (tmp_path / "cases.csv").write_text(
+        "dataset,subject,session,flair,brain,truth\nd,one,,a.nii.gz,,\nd,two,s1,a.nii.gz,brain.nii.gz,\n"
+    )
+    ran = quick(flairline, "--cases", tmp_path / "cases.csv", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    brains = {
+        name: int(np.asarray(nib.load(tmp_path / "out" / name / "brain.nii.gz").dataobj).sum())
+        for name in ("one", "two_s1")
+    }
+    assert brains == {"one": head.brain.sum(), "two_s1": (head.brain & (head.flair > 110)).sum()}
+
+
+def test_results_lie_on_the_flairs_grid_whatever_the_truths(tmp_path, flairline, save, head):
+    path = save(tmp_path / "a.nii.gz", head.flair)
+    nib.save(nib.Nifti1Image(np.ones((5, 5, 5), np.uint8), np.diag([3, 3, 3, 1.0])), tmp_path / "truth.nii.gz")
+    (tmp_path / "cases.csv").write_text("dataset,subject,flair,truth\nd,one,a.nii.gz,truth.nii.gz\n")
+    ran = quick(flairline, "--cases", tmp_path / "cases.csv", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    mask = nib.load(tmp_path / "out" / "one" / "mask.nii.gz")
+    np.testing.assert_allclose(mask.affine, nib.load(path).affine)
+    assert mask.shape == head.flair.shape
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/sub-01_ses-2_FLAIR.nii.gz", "a/sub-02_flair.nii"], ["sub-01_ses-2", "sub-02"]),
+        (["a/flair.nii.gz"], ["flair"]),
+        (["a/x.y.nii.gz"], ["x.y"]),
+        (["p1/flair.nii.gz", "p2/flair.nii.gz", "p3/other.nii.gz"], ["p1", "p2", "other"]),
+        (["x/sub-1_FLAIR.nii.gz", "y/sub-1_FLAIR.nii.gz"], ["x", "y"]),
+        (["sub-01/anat/flair.nii.gz", "sub-02/ses-a/anat/flair.nii.gz"], ["sub-01", "sub-02_ses-a"]),
+        (["sub-01/ses-2/anat/sub-01_FLAIR.nii.gz"], ["sub-01_ses-2"]),  # the name leaves the session out
+        (["sub-01/ses-2/anat/sub-01_ses-2_FLAIR.nii.gz"], ["sub-01_ses-2"]),
+        (["sub-01/ses-2/sub-07_FLAIR.nii.gz"], ["sub-07"]),  # the name knows better than another subject's folder
+        (["ses-2/flair.nii.gz", "sub-01/a/b/c/t2f.nii.gz"], ["flair", "t2f"]),
+        ([".nii.gz"], ["_"]),
+    ],
+)
+def test_names(paths, names):
+    assert names_of(*paths) == names
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["a/flair.nii.gz", "a/flair.nii.gz"],
+        ["x/a/flair.nii.gz", "y/a/flair.nii.gz"],
+        ["a/flair.nii.gz", "b/flair.nii.gz", "c/a.nii.gz"],
+    ],
+)
+def test_names_that_still_clash_are_refused(paths):
+    with pytest.raises(InputError, match="would both be called"):
+        names_of(*paths)
+
+
+def test_a_clash_writes_nothing(tmp_path, flairline, flair):
+    ran = quick(flairline, flair, flair, "-o", tmp_path / "out")
+    assert ran.code == 2 and "would both be called" in ran.line and not (tmp_path / "out").exists()
+
+
+def test_a_subject_cannot_leave_the_output_folder():
+    names = segment.folder_names([Case("d", "../../etc", None), Case("d", "/abs", None), Case("d", "..", None)])
+    assert all("/" not in name and not name.startswith(".") for name in names)
+
+
+def test_several_jobs_give_the_same(tmp_path, flairline, save, head):
+    paths = [save(tmp_path / f"sub-{number}.nii.gz", head.flair + number * head.brain) for number in range(2)]
+    for jobs in (1, 2):
+        assert quick(flairline, *paths, "-o", tmp_path / f"out{jobs}", "--jobs", jobs).code == 0
+    for name in ("sub-0", "sub-1"):
+        one, two = ((tmp_path / f"out{jobs}" / name / "score.nii.gz").read_bytes() for jobs in (1, 2))
+        assert one == two
