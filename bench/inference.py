@@ -67,8 +67,8 @@ def make_volume(folder: Path) -> None:
 def train(name: str, folder: Path) -> None:
     """A model folder of the preset `paper`, trained for a moment on three phantoms of 4 mm."""
     from flairline import registry
+    from flairline.datasets.phantom import Dataset
     from flairline.learning.data import TrainingData
-    from flairline.synthesis.phantom import Dataset
 
     healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(3)
     registry.load("methods", name)().train(TrainingData(healthy), folder, preset="paper", max_minutes=1e-3)

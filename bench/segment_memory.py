@@ -28,7 +28,7 @@ def main() -> None:
     folder = Path(os.environ.get("FLAIRLINE_DATA", ".")) / "mslub_raw" / "patient19_study2"
     images = [str(folder / "flair.nii.gz"), "--t1", str(folder / "t1.nii.gz")]
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-c", "from flairline.cli import main; main()", "segment", *images, "-o", out]
+        command = [sys.executable, "-c", "from flairline.cli.main import main; main()", "segment", *images, "-o", out]
         begun = time.perf_counter()
         # Into a file: a pipe that nobody empties would stop the run once it is full.
         with (Path(out) / "said.txt").open("w+", encoding="utf-8") as said:

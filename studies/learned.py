@@ -27,10 +27,10 @@ import numpy as np
 
 from flairline import recipes, registry
 from flairline.cases.table import Dataset as Table
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.io.nifti import write_mask, write_volume
 from flairline.preprocess.to_atlas import labelled_scan
-from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.types import Mask
 
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")

@@ -9,10 +9,10 @@ import pytest
 
 from flairline import recipes, registry
 from flairline.benchmarking import judge as benchmark
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
-from flairline.synthesis.phantom import Dataset as Phantoms
 
 
 def test_a_method_without_training_is_refused(flairline, tmp_path):

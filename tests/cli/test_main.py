@@ -36,7 +36,7 @@ def test_a_reader_that_leaves_early_is_no_error(words):
     """As `flairline methods | head -1`, with a reader that is gone before the first word."""
     reads, writes = os.pipe()
     os.close(reads)
-    code = "from flairline.cli import main; main()"
+    code = "from flairline.cli.main import main; main()"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     ran = subprocess.run([sys.executable, "-c", code, *words], stdout=writes, stderr=subprocess.PIPE, env=environment)
     os.close(writes)
@@ -45,7 +45,7 @@ def test_a_reader_that_leaves_early_is_no_error(words):
 
 def test_a_pipe_that_breaks_elsewhere_is_no_success():
     code = (
-        "from flairline import cli, recipes\n"
+        "from flairline import recipes\nfrom flairline.cli import main as cli\n"
         "def broken(): raise BrokenPipeError(32, 'Broken pipe')\n"
         "recipes.listing = broken\ncli.main()"
     )

@@ -13,9 +13,9 @@ import pytest
 from scipy import ndimage
 
 from flairline import recipes, registry
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, MissingExtraError, ModelError
 from flairline.learning.data import TrainingData
-from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.types import Mask, MethodInfo, Scan, Space, Volume
 
 METHODS = registry.names("methods")
@@ -265,7 +265,7 @@ class WithoutDeep(PathFinder):  # as if the extra were not installed
         return None if hidden else PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutDeep
 from flairline import recipes, registry
-from flairline.synthesis.phantom import Dataset as Phantoms
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, MissingExtraError, ModelError
 from flairline.learning.data import TrainingData
 for name in registry.names("methods"):

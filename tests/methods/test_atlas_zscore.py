@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, ModelError
 from flairline.io.nifti import read_volume
 from flairline.learning.atlas import fit_atlas as fit
@@ -17,7 +18,6 @@ from flairline.learning.atlas.placing import Frame, place
 from flairline.learning.data import TrainingData
 from flairline.learning.model import load_arrays, load_config, save_model
 from flairline.methods.atlas_zscore import Method
-from flairline.synthesis.phantom import Dataset as Phantoms
 from flairline.types import Case, Mask, Scan, Space, Volume
 
 pytest.importorskip("safetensors")

@@ -10,11 +10,12 @@ import pytest
 
 from flairline import registry
 from flairline.cases import table as case_table
+from flairline.datasets.phantom import Dataset
 from flairline.errors import InputError, OutputError
 from flairline.io.nifti import read_mask, read_volume, write_mask, write_volume
 from flairline.preprocess.assemble import assemble
 from flairline.synthesis import phantom as module
-from flairline.synthesis.phantom import BRIGHT_KINDS, KINDS, Dataset, Lesion, phantom
+from flairline.synthesis.phantom import BRIGHT_KINDS, KINDS, Lesion, phantom
 
 ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique", "PSR")
 SPACING = (3.0, 2.0, 4.0)  # coarse for speed, unequal on purpose

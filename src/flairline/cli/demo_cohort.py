@@ -15,6 +15,7 @@ from flairline import executor as engine
 from flairline import recipes
 from flairline import segmentation as segment
 from flairline.benchmarking import judge as benchmark
+from flairline.datasets.phantom import Dataset
 from flairline.drawing.overlay import write_overlay
 from flairline.errors import FlairlineError
 from flairline.evaluation import protocols
@@ -22,7 +23,7 @@ from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.assemble import assemble
 from flairline.report.collect import write_cohort
 from flairline.report.scan_page import write_page
-from flairline.synthesis.phantom import KINDS, Dataset
+from flairline.synthesis.phantom import KINDS
 from flairline.types import Case
 
 RECIPE, PROTOCOL = "brightest", "sound"

@@ -12,10 +12,10 @@ from flairline import recipes
 from flairline.benchmarking import run as experiments
 from flairline.benchmarking.judge import COHORT, RecipeMaps, Result, Row, labelled_by, load_map
 from flairline.benchmarking.paper import reconstruction, reconstruction_figure
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
 from flairline.report import collect
-from flairline.synthesis.phantom import Dataset as Phantoms
 
 
 def quiet(*_):

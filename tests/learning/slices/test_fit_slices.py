@@ -14,6 +14,7 @@ pytest.importorskip("lightning")
 from torch.utils.data import DataLoader, Dataset
 
 from flairline import registry
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, ModelError
 from flairline.io.nifti import read_volume
 from flairline.learning.data import Source, TrainingData
@@ -21,7 +22,6 @@ from flairline.learning.loop import Budget, Objective, steps_done, train
 from flairline.learning.slices import fit_slices
 from flairline.learning.slices.slice_cache import OPEN_SCANS, SliceStore, TrainingSlices, ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid, to_slices
-from flairline.synthesis.phantom import Dataset as Phantoms
 
 GRID = SliceGrid(32)
 

@@ -7,6 +7,7 @@ pytest.importorskip("lightning")
 
 from torch.utils.data import DataLoader
 
+from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.learning.data import TrainingData
 from flairline.learning.loop import Budget
 from flairline.learning.networks.autoencoders import Architecture, SkipAutoencoder
@@ -14,7 +15,6 @@ from flairline.learning.slices.objectives import Reconstruct
 from flairline.learning.slices.scorers import residual_scores
 from flairline.learning.slices.slice_cache import ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid
-from flairline.synthesis.phantom import Dataset as Phantoms
 
 
 @pytest.fixture(scope="module")
