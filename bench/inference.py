@@ -207,7 +207,7 @@ def _scan(folder: Path) -> Any:
     from flairline.types import Scan
 
     t1 = read_volume(folder / "t1.nii.gz")
-    return Scan("phantom", read_volume(folder / "flair.nii.gz"), read_mask(folder / "brain.nii.gz"), t1)
+    return Scan.of("phantom", read_volume(folder / "flair.nii.gz"), read_mask(folder / "brain.nii.gz"), t1)
 
 
 def _method(name: str, device: str) -> Any:

@@ -34,7 +34,7 @@ def scan_report(folder: Path) -> dict[str, float | bool]:
     score = np.zeros(SHAPE, np.float32)
     score[brain] = flair[brain].argsort().argsort() / brain.sum()
     mask = Mask(score >= 0.98, space)
-    scan = Scan("sub-bench", Volume(flair.astype(np.float32), space), Mask(brain, space))
+    scan = Scan.of("sub-bench", Volume(flair.astype(np.float32), space), Mask(brain, space))
     summary = {"subject": "sub-bench", **segment.measure(mask, scan.brain)}
     found = segment.Found(scan, Volume(score, space), mask, Threshold(0.98, "given", "user"), summary, mask)
     started, busy = time.perf_counter(), time.process_time()

@@ -113,7 +113,7 @@ def head(make_head: Callable[..., Head]) -> Head:
 def scan(head: Head) -> Scan:
     """The head as a scan."""
     space = Space(head.flair.shape, vox_to_ras_of("RAS"))
-    return Scan("sub-1", Volume(head.flair, space), Mask(head.brain, space))
+    return Scan.of("sub-1", Volume(head.flair, space), Mask(head.brain, space))
 
 
 @dataclass(frozen=True)

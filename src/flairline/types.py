@@ -10,7 +10,7 @@ a rater drew, a *brain* where the brain is; these three are boolean.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,11 +20,22 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
+ROLES = ("flair", "t1", "t2")
+"""What an image of a scan can be, in the order of tables. Only "flair" is required."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
 AFFINE_TOLERANCE_MM = 5e-2
 """Two grids are the same if no voxel corner lies further apart than this (headers store float32 and rounded texts)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredGrid:
     """How a grid lies in its file, so that results can go back onto it.
 
@@ -40,7 +51,7 @@ class StoredGrid:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Space:
     """A voxel grid: shape in RAS+ order, affine from voxel to RAS millimetres, and which space it is in."""
 
@@ -75,7 +86,7 @@ class Space:
         return f"{'x'.join(map(str, self.shape))}, affine [{rows}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A float32 image (x, y, z) on a `Space`."""
 
@@ -86,7 +97,7 @@ class Volume:
         _check_shape(self.array, self.space)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mask:
     """A boolean image (x, y, z) on a `Space`."""
 
@@ -102,21 +113,65 @@ class Mask:
         return float(np.count_nonzero(self.array)) * self.space.voxel_ml
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scan:
-    """One subject at one time: a FLAIR, where its brain is, and what else there is, all on one grid.
+    """One subject at one time: images by role, where the brain is, all on one grid.
 
-    `sources` names the file each image came from, with its sha256 where it was computed. `mni_to_native` is the 4x4
-    matrix from points of the symmetric atlas MNI152 to this scan's (RAS mm) where it was registered to that atlas.
+    Attributes
+    ----------
+    images
+        Role (`ROLES`) -> image. The role "flair" is always there.
+    sources
+        The file each image came from, by role, with its sha256 where it was computed.
+    mni_to_native
+        4x4 matrix from points of the symmetric atlas MNI152 to this scan's (RAS mm) where it was registered to it.
     """
 
     subject: str
-    flair: Volume
+    images: Mapping[str, Volume]
     brain: Mask
-    t1: Volume | None = None
-    t2: Volume | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     mni_to_native: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        if "flair" not in self.images:
+            msg = f"wanted a scan with the role 'flair', found {', '.join(self.images) or 'no image'}"
+            raise ValueError(msg)
+
+    @classmethod
+    def of(
+        cls,
+        subject: str,
+        flair: Volume,
+        brain: Mask,
+        t1: Volume | None = None,
+        t2: Volume | None = None,
+        sources: Mapping[str, str] | None = None,
+        mni_to_native: NDArray[np.float64] | None = None,
+    ) -> Scan:
+        """A scan from its images, None where there is none."""
+        images = {role: image for role, image in zip(ROLES, (flair, t1, t2), strict=True) if image is not None}
+        return cls(subject, images, brain, sources or {}, mni_to_native)
+
+    def with_images(self, **images: Volume | None) -> Scan:
+        """This scan with other images in some roles; None takes one away."""
+        merged = {**self.images, **images}
+        return replace(self, images={role: image for role, image in merged.items() if image is not None})
+
+    @property
+    def flair(self) -> Volume:
+        """The FLAIR, which every scan has."""
+        return self.images["flair"]
+
+    @property
+    def t1(self) -> Volume | None:
+        """The T1, if there is one."""
+        return self.images.get("t1")
+
+    @property
+    def t2(self) -> Volume | None:
+        """The T2, if there is one."""
+        return self.images.get("t2")
 
     @property
     def space(self) -> Space:
@@ -133,16 +188,48 @@ Scorer = Callable[[Scan], Volume]
 """What `fit` returns: scan in, score out, on the scan's own grid, zero outside the brain."""
 
 
+MethodRole = Literal["baseline", "control", "learned", "default"]
+"""What a method is for. A control is cheap and runs beside every other one: who does not beat it has learned nothing."""
+
+
 @dataclass(frozen=True)
 class MethodInfo:
-    """What `flairline methods` says of a method, without importing what the method needs."""
+    """What `flairline methods` says of a method, without importing what the method needs.
+
+    Attributes
+    ----------
+    paper
+        Who published it, with an address where there is one.
+    training
+        What it learns from, and by which command.
+    cost
+        What a scan costs.
+    extra
+        The optional dependency that it needs; None: the core is enough.
+    marks_fixed_share
+        True if a fixed threshold marks the same share of every brain, healthy or not.
+    published_as
+        Its name in the paper's tables (benchmarking/paper/published/tables.csv); empty where they lack it.
+    role
+        What it is for.
+    reads
+        The method whose model folders it reads, where that is another one; empty: its own.
+    channels
+        The roles of the images that it can use.
+    iterative
+        True if scoring takes minutes a scan.
+    """
 
     paper: str
     training: str
     cost: str
     extra: str | None = None
     marks_fixed_share: bool = False
-    """True if a fixed threshold marks the same share of every brain, healthy or not."""
+    published_as: str = ""
+    role: MethodRole = "baseline"
+    reads: str = ""
+    channels: tuple[str, ...] = ("flair",)
+    iterative: bool = False
 
 
 @dataclass(frozen=True)

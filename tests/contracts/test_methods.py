@@ -47,7 +47,7 @@ def brain_scan() -> Scan:
     affine[:3, 3] = -middle * (3, 3, 6)
     space = Space(shape, affine)
     t1 = Volume((300 - flair).astype(np.float32), space)
-    return Scan("contract", Volume(flair.astype(np.float32), space), Mask(brain, space), t1=t1)
+    return Scan.of("contract", Volume(flair.astype(np.float32), space), Mask(brain, space), t1=t1)
 
 
 @pytest.fixture(params=METHODS)
@@ -151,7 +151,7 @@ def test_it_is_deterministic(method, scorer, brain_scan):
 
 
 def test_it_needs_no_t1(scorer, brain_scan):
-    score = scorer()(replace(brain_scan, t1=None))
+    score = scorer()(brain_scan.with_images(t1=None))
     assert np.isfinite(score.array).all() and score.array.any()
 
 
@@ -160,7 +160,7 @@ def test_what_lies_outside_the_brain_does_not_matter(scorer, brain_scan):
     cleared = np.where(brain_scan.brain.array, brain_scan.flair.array, np.float32(0))
     t1 = np.where(brain_scan.brain.array, brain_scan.t1.array, np.float32(0))
     space = brain_scan.space
-    other = replace(brain_scan, flair=Volume(cleared, space), t1=Volume(t1, space))
+    other = brain_scan.with_images(flair=Volume(cleared, space), t1=Volume(t1, space))
     one, two = (scorer()(scan).array for scan in (brain_scan, other))
     np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
@@ -189,7 +189,7 @@ def test_several_scans_at_once_score_as_one_by_one(learned, models, plain_score,
     scorer = learned.load(models(learned))
     if not hasattr(scorer, "score_many"):
         pytest.skip("it takes one scan at a time")
-    turned = replace(brain_scan, flair=Volume(brain_scan.flair.array[::-1].copy(), brain_scan.space))
+    turned = brain_scan.with_images(flair=Volume(brain_scan.flair.array[::-1].copy(), brain_scan.space))
     together = scorer.score_many([brain_scan, turned])
     for alone, score in zip((plain_score(learned), scorer(turned).array), together, strict=True):
         np.testing.assert_allclose(score.array, alone, rtol=1e-3, atol=2e-5)

@@ -44,7 +44,7 @@ def page() -> ScanPage:
     flair = np.where(brain, np.random.default_rng(0).normal(100, 10, shape), 0).astype(np.float32)
     mask = np.zeros(shape, bool)
     mask[12:16, 20:24, 16:20] = True
-    scan = Scan("<b>evil</b> & co", Volume(flair, space), Mask(brain, space))
+    scan = Scan.of("<b>evil</b> & co", Volume(flair, space), Mask(brain, space))
     summary = {"subject": "<b>evil</b> & co", "note": "<script>alert(1)</script>", "lesions": [], "n_lesions": 1}
     return ScanPage(
         scan,

@@ -11,7 +11,7 @@ from flairline.types import Mask, Scan, Space, Volume
 def labelled(shape=(240, 240, 155), spacing=(1.0, 1.0, 1.0)) -> LabelledScan:
     space = Space(shape, np.diag([*spacing, 1.0]))
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    scan = Scan("sub-1", Volume(array, space), Mask(array > 1000, space), t1=Volume(array + 1, space))
+    scan = Scan.of("sub-1", Volume(array, space), Mask(array > 1000, space), t1=Volume(array + 1, space))
     return LabelledScan(scan, (array % 5).astype(np.float32))
 
 

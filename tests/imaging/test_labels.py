@@ -20,7 +20,7 @@ BRATS = LabelRule(lesion=(1, 2, 4), known=(0, 1, 2, 4))
 def labelled(labels: np.ndarray, rule: LabelRule = BRATS) -> LabelledScan:
     space = Space(labels.shape, np.eye(4))
     flair = np.arange(labels.size, dtype=np.float32).reshape(labels.shape) + 1
-    scan = Scan("s", Volume(flair, space), Mask(np.ones(labels.shape, np.bool_), space))
+    scan = Scan.of("s", Volume(flair, space), Mask(np.ones(labels.shape, np.bool_), space))
     return LabelledScan(scan, labels.astype(np.float32), rule)
 
 

@@ -40,7 +40,7 @@ def test_mirrored_place_is_that_across_the_atlas_plane(orientation, save, tmp_pa
     monkeypatch.setattr(_symmetry, "register_affine", no_registration)
     volume = read_volume(save(tmp_path / "flair.nii.gz", np.ones((11, 13, 17)), orientation))
     brain = Mask(np.ones(volume.array.shape, bool), volume.space)
-    matrix, offset = _symmetry.atlas_mirror(Scan("s", volume, brain, mni_to_native=turned()))
+    matrix, offset = _symmetry.atlas_mirror(Scan.of("s", volume, brain, mni_to_native=turned()))
     for place in ([30.0, -20.0, 10.0], [-5.0, 40.0, -25.0]):
         voxels = [
             np.linalg.solve(volume.space.vox_to_ras, turned() @ [sign * place[0], *place[1:], 1.0])[:3]

@@ -106,11 +106,11 @@ def test_a_bright_block_scores_at_its_place_from_every_orientation(cases, model,
     scorer = IN_PLACE.load(model)
     if orientation == "oblique":  # turned in the scanner: its coordinates are others, so it is laid by a known map
         plain = read_volume(cases[0].flair).space.vox_to_ras
-        scan = Scan("ill", read, Mask(brain_of(), read.space))
+        scan = Scan.of("ill", read, Mask(brain_of(), read.space))
         to_scan = placing.PointMap("atlas", "flair", read.space.vox_to_ras @ np.linalg.inv(plain))
         score = np.maximum(scorer.z_placed(scan, placing.Placed(to_scan)).array, 0)
     else:
-        score = scorer(Scan("ill", read, Mask(brain_of(), read.space))).array
+        score = scorer(Scan.of("ill", read, Mask(brain_of(), read.space))).array
     block = np.zeros(SHAPE, np.bool_)
     block[BLOB] = True
     found = score > np.quantile(score[brain_of() & ~block], 0.999)
@@ -128,7 +128,7 @@ def test_a_finer_scan_keeps_its_resolution(model):
     brain = brain_of().repeat(3, 0).repeat(3, 1).repeat(3, 2)
     flair = healthy_flair(50).repeat(3, 0).repeat(3, 1).repeat(3, 2)
     flair[40, 50, 20] += 40
-    score = IN_PLACE.load(model)(Scan("fine", Volume(flair, space), Mask(brain, space))).array
+    score = IN_PLACE.load(model)(Scan.of("fine", Volume(flair, space), Mask(brain, space))).array
     assert score.shape == space.shape and np.unravel_index(score.argmax(), score.shape) == (40, 50, 20)
     around = score[39:42, 49:52, 19:22].copy()
     around[1, 1, 1] = 0
@@ -140,7 +140,7 @@ def test_healthy_people_it_has_not_seen_score_about_standard(cases, tmp_path):
     IN_PLACE.train(TrainingData([cases[0], *cases[2:]]), tmp_path / "model")  # nobody with a lesion
     n = len(load_config(tmp_path / "model", "atlas_zscore")["training"]["scans"])
     scorer, space = IN_PLACE.load(tmp_path / "model"), read_volume(cases[0].flair).space
-    people = [Scan("new", Volume(healthy_flair(90 + i), space), Mask(brain_of(), space)) for i in range(8)]
+    people = [Scan.of("new", Volume(healthy_flair(90 + i), space), Mask(brain_of(), space)) for i in range(8)]
     z = np.stack([scorer.z(scan).array[brain_of()] for scan in people])
     assert abs(np.median(z)) < 0.15
     assert n == 5 and np.median(np.abs(z)) == pytest.approx(stats.t.ppf(0.75, n - 1) * np.sqrt(1 + 1 / n), rel=0.1)
@@ -175,7 +175,7 @@ def test_what_nobody_had_scores_zero_and_the_absolute_sign_sees_the_dark(model, 
     flair = healthy_flair(7)
     flair[BLOB] -= 40
     flair[0, 0, 0] = 500
-    scan = Scan("dark", Volume(flair, space), Mask(brain, space))
+    scan = Scan.of("dark", Volume(flair, space), Mask(brain, space))
     positive = IN_PLACE.load(model)(scan).array
     absolute = replace(IN_PLACE, sign="absolute").load(model)(scan).array
     assert positive[0, 0, 0] == absolute[0, 0, 0] == 0

@@ -14,7 +14,7 @@ SPACE = Space(SHAPE, np.eye(4))
 
 def scan_of(values: np.ndarray, seed: int = 0) -> Scan:
     brain = np.random.default_rng(seed).random(SHAPE) < 0.7
-    return Scan("1", Volume(np.where(brain, values, 0).astype(np.float32), SPACE), Mask(brain, SPACE))
+    return Scan.of("1", Volume(np.where(brain, values, 0).astype(np.float32), SPACE), Mask(brain, SPACE))
 
 
 @pytest.mark.parametrize("highest", [3, 50, 4000])
@@ -56,17 +56,17 @@ def test_flips_and_permuted_axes_move_the_score_alike(array, axes, flipped):
     brain = array > np.float32(0.5)
     if np.unique(array[brain]).size < 2:
         return
-    score = Method().fit()(Scan("1", Volume(array, SPACE), Mask(brain, SPACE))).array
+    score = Method().fit()(Scan.of("1", Volume(array, SPACE), Mask(brain, SPACE))).array
 
     def moved(image):
         return np.ascontiguousarray(np.flip(image.transpose(axes), flipped))
 
     space = Space(moved(array).shape, np.eye(4))
-    of_moved = Method().fit()(Scan("1", Volume(moved(array), space), Mask(moved(brain), space))).array
+    of_moved = Method().fit()(Scan.of("1", Volume(moved(array), space), Mask(moved(brain), space))).array
     np.testing.assert_array_equal(of_moved, moved(score))
 
 
 def test_a_monotone_change_of_intensities_changes_nothing():
     scan = scan_of(np.random.default_rng(0).random(SHAPE))
-    changed = Scan("1", Volume(np.exp(scan.flair.array) * 7 - 3, SPACE), scan.brain)
+    changed = Scan.of("1", Volume(np.exp(scan.flair.array) * 7 - 3, SPACE), scan.brain)
     np.testing.assert_array_equal(Method().fit()(scan).array, Method().fit()(changed).array)

@@ -67,7 +67,7 @@ def test_without_its_packages_the_default_needs_no_training(monkeypatch):
 
 def test_units_of_the_scan_do_not_matter(patient, score):
     scan, _, _ = patient
-    other = dataclasses.replace(scan, flair=Volume(scan.flair.array * np.float32(0.01) - np.float32(2), scan.space))
+    other = scan.with_images(flair=Volume(scan.flair.array * np.float32(0.01) - np.float32(2), scan.space))
     np.testing.assert_allclose(synthetic_unet.Method().fit(())(other).array, score.array, atol=0.05)
 
 

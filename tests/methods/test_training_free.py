@@ -24,7 +24,7 @@ def score(name: str, scan: Scan) -> np.ndarray:
 
 
 def rescaled(scan: Scan, scale: float, shift: float) -> Scan:
-    return dataclasses.replace(scan, flair=Volume(scan.flair.array * np.float32(scale) + np.float32(shift), scan.space))
+    return scan.with_images(flair=Volume(scan.flair.array * np.float32(scale) + np.float32(shift), scan.space))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,7 +53,7 @@ def test_multimodal_takes_off_what_is_bright_in_t1(patient):
     scan, truth = patient
     assert scan.t1 is not None
     bright = np.where(truth, scan.t1.array.max(), scan.t1.array)
-    fat = dataclasses.replace(scan, t1=Volume(bright, scan.space))
+    fat = scan.with_images(t1=Volume(bright, scan.space))
     assert score("multimodal", fat)[truth].mean() < 0.85 * score("multimodal", scan)[truth].mean()
 
 
@@ -63,7 +63,7 @@ def test_asymmetry_of_a_mirror_image_is_nothing():
     array = np.concatenate([half, half[::-1]])
     scan, _, _ = phantom(6, 4.0, [])
     space = dataclasses.replace(scan.space, shape=array.shape, stored=None)
-    both = Scan("mirror", Volume(array, space), Mask(np.ones(array.shape, bool), space))
+    both = Scan.of("mirror", Volume(array, space), Mask(np.ones(array.shape, bool), space))
     assert score("asymmetry", both).max() < 0.3
 
 
@@ -71,5 +71,5 @@ def test_asymmetry_ignores_what_is_bright_on_both_sides(patient):
     scan, truth = patient
     one = score("asymmetry", scan)
     mirrored = np.maximum(scan.flair.array, scan.flair.array[::-1])
-    two = score("asymmetry", dataclasses.replace(scan, flair=Volume(mirrored, scan.space)))
+    two = score("asymmetry", scan.with_images(flair=Volume(mirrored, scan.space)))
     assert two[truth].mean() < 0.6 * one[truth].mean()

@@ -56,7 +56,7 @@ def test_each_step_by_hand(arrays):
 
 def scan_of(flair, brain, spacing_mm=(1.0, 1.0, 1.0)) -> LabelledScan:
     space = Space(flair.shape, np.diag([*spacing_mm, 1.0]))
-    return LabelledScan(Scan("s", Volume(flair, space), Mask(brain, space)), brain.astype(np.float32))
+    return LabelledScan(Scan.of("s", Volume(flair, space), Mask(brain, space)), brain.astype(np.float32))
 
 
 def test_intensity_fields(arrays):

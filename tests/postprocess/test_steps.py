@@ -13,7 +13,7 @@ from flairline.types import Mask, Scan, Space, Volume
 def made(flair: np.ndarray, spacing=(1.0, 1.0, 1.0), brain: np.ndarray | None = None) -> Scan:
     space = Space(flair.shape, np.diag([*spacing, 1.0]))
     inside = np.ones(flair.shape, bool) if brain is None else brain
-    return Scan("x", Volume(flair.astype(np.float32), space), Mask(inside, space))
+    return Scan.of("x", Volume(flair.astype(np.float32), space), Mask(inside, space))
 
 
 def test_smoothing_keeps_a_constant_up_to_the_rim():

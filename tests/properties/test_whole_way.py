@@ -70,7 +70,7 @@ def test_a_mask_moves_with_the_scan(seed, axes, flipped, method):
 
     def mask_of(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
         space = Space(image.shape, np.eye(4))
-        scan = Scan("1", Volume(image, space), Mask(inside, space))
+        scan = Scan.of("1", Volume(image, space), Mask(inside, space))
         return recipe.mask(recipe.scorer()(scan), scan.brain, BrainQuantile(0.6))[0].array
 
     def moved(array: np.ndarray) -> np.ndarray:

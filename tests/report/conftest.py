@@ -36,7 +36,7 @@ def head_scan(
     small = np.linalg.norm(ras - np.reshape((26.0, -30.0, 14.0), (3, 1, 1, 1)), axis=0) <= 6
     truth = large | small
     flair = flair + 60 * truth + rng.normal(0, 4, SHAPE) * brain
-    return Scan(subject, Volume(flair.astype(np.float32), space), Mask(brain, space)), Mask(truth, space)
+    return Scan.of(subject, Volume(flair.astype(np.float32), space), Mask(brain, space)), Mask(truth, space)
 
 
 def scan_page(subject: str = "sub-phantom", with_truth: bool = True, **summary: object) -> ScanPage:

@@ -174,7 +174,7 @@ def as_file_says(folder: Path, orientation: str) -> tuple[Scan, Mask]:
         nib.save(image, folder / f"{name}.nii.gz")
     flair = read_volume(folder / "flair.nii.gz")
     brain, lesions = read_mask(folder / "brain.nii.gz"), read_mask(folder / "truth.nii.gz")
-    read = Scan(orientation, flair, Mask(brain.array, flair.space))
+    read = Scan.of(orientation, flair, Mask(brain.array, flair.space))
     return read, Mask(lesions.array, flair.space)
 
 

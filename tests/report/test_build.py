@@ -261,7 +261,7 @@ def test_a_page_of_a_large_noisy_scan_stays_small_and_says_so():
     flair = Volume((rng.normal(100, 20, shape) * brain).astype(np.float32), space)
     score = Volume((rng.random(shape) * brain).astype(np.float32), space)
     mask = Mask((score.array >= 0.98), space)
-    page = ScanPage(Scan("sub-noise", flair, Mask(brain, space)), score, mask, Threshold(0.98, "given", "user"))
+    page = ScanPage(Scan.of("sub-noise", flair, Mask(brain, space)), score, mask, Threshold(0.98, "given", "user"))
     html = build.scan_page(page)
     assert len(html.encode()) <= build.MAX_SCAN_PAGE_BYTES
     if templates.viewer_bundle() is not None:

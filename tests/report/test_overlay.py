@@ -25,7 +25,7 @@ def box_scan(spacing_mm=(1.0, 1.0, 1.0), shape=(47, 58, 39)) -> Scan:
     brain[5:-5, 6:-6, 3:-3] = True
     flair = np.where(brain, 100, 0).astype(np.float32)
     flair[23, 29, 19] = 50
-    return Scan("box", Volume(flair, space), Mask(brain, space))
+    return Scan.of("box", Volume(flair, space), Mask(brain, space))
 
 
 def ball(scan: Scan, *voxels: tuple[int, int, int], side: int = 2) -> Mask:
@@ -114,7 +114,7 @@ def test_the_left_is_on_the_right_of_the_picture(orientation, x_mm, right_of_pic
     for name, image, write in (("flair", scan.flair, write_volume), ("truth", truth, write_mask)):
         write(tmp_path / f"{name}.nii.gz", image)
     flair, truth = read_volume(tmp_path / "flair.nii.gz"), read_mask(tmp_path / "truth.nii.gz")
-    scan = Scan("left", flair, Mask(flair.array > 0, flair.space))
+    scan = Scan.of("left", flair, Mask(flair.array > 0, flair.space))
     score = Volume(flair.array / flair.array.max(), flair.space)
     write_overlay(tmp_path / "o.png", scan, score, truth, truth, slices=1)
     picture = imread(tmp_path / "o.png")
@@ -200,7 +200,7 @@ assert "matplotlib" not in sys.modules
 space = Space((7, 8, 9), np.eye(4))
 brain = Mask(np.ones((7, 8, 9), bool), space)
 flair = Volume(np.arange(504, dtype=np.float32).reshape(7, 8, 9), space)
-write_overlay(Path(sys.argv[1]), Scan("s", flair, brain), flair, brain, brain)
+write_overlay(Path(sys.argv[1]), Scan.of("s", flair, brain), flair, brain, brain)
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "o.png")], check=True)

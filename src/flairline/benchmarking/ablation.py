@@ -13,13 +13,13 @@ from pathlib import Path
 
 from flairline import registry
 from flairline.benchmarking import judge as benchmark
-from flairline.benchmarking.judge import FileMaps, Progress, RecipeMaps
+from flairline.benchmarking.judge import FileMaps, RecipeMaps
 from flairline.benchmarking.paper.tables import as_csv
 from flairline.evaluation.protocols import Protocol, load
 from flairline.imaging.components import ComponentRule
 from flairline.io.files import write_text
 from flairline.postprocess.maps import MapRule
-from flairline.types import Case
+from flairline.types import Case, Progress
 
 Change = Callable[[Protocol], Protocol]
 

@@ -42,13 +42,10 @@ from flairline.preprocess.assemble import LabelledScan, assemble, different_grid
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.recipes import Recipe, model_sha256, ready_scorer
-from flairline.types import BoolArray, Case, Mask, Scan, Volume
+from flairline.types import BoolArray, Case, Mask, Progress, Scan, Volume, no_progress
 
 COLUMNS = ("dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high", "seen")
 COHORT = "cohort"
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +184,14 @@ class FileMaps:
         for other, path in ((mask, case.mask), (truth, case.truth)):
             if other is not None and not other.space.same_grid(score.space):
                 raise GridError(different_grids(path, other.space, image, score.space))
-        scan = Scan(case.subject, score, self._brain(case, score, protocol))
+        scan = Scan.of(case.subject, score, self._brain(case, score, protocol))
         labelled = LabelledScan(scan, None if truth is None else np.nan_to_num(truth.array), LabelRule.of(case))
         prepared = protocol.prepare(labelled.with_merged_labels() if protocol.merge_labels else labelled)
         array = prepared.scan.flair.array
         if mask is None:
             return prepared, array, None
         # The mask goes through the same resize as the score.
-        as_scan = Scan(case.subject, Volume(mask.array.astype(np.float32), mask.space), scan.brain)
+        as_scan = Scan.of(case.subject, Volume(mask.array.astype(np.float32), mask.space), scan.brain)
         return prepared, array, protocol.prepare(LabelledScan(as_scan)).scan.flair.array > 0
 
     def _brain(self, case: Case, score: Volume, protocol: Protocol) -> Mask:
@@ -245,7 +242,7 @@ def run(
     *,
     jobs: int = 1,
     seed: int = 0,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Result:
     """Judge one method on all cases, data set by data set.
 
@@ -281,7 +278,7 @@ def count(
     *,
     jobs: int = 1,
     seed: int = 0,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> Result:
     """The first half of `run`: score and keep every case, and count the cohorts; no rows, no measures of one scan."""
     started, result = time.perf_counter(), Result(protocol, maps.name)

@@ -9,12 +9,12 @@ from typing import Any
 
 from flairline.benchmarking import ablation
 from flairline.benchmarking import judge as benchmark
-from flairline.benchmarking.judge import FileMaps, Progress, RecipeMaps, Result
+from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result
 from flairline.benchmarking.paper import reconstruction, tables
 from flairline.errors import GridError
 from flairline.evaluation.protocols import Protocol, on_sri24_grid
 from flairline.preprocess.atlas import load_atlas
-from flairline.types import Case
+from flairline.types import Case, Progress
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from flairline.preprocess.assemble import assemble
 from flairline.report.collect import write_cohort
 from flairline.report.scan_page import write_page
 from flairline.synthesis.phantom import KINDS
-from flairline.types import Case
+from flairline.types import Case, Progress
 
 RECIPE, PROTOCOL = "brightest", "sound"
 
@@ -41,7 +41,7 @@ class Shown:
     note: str
 
 
-def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: benchmark.Progress) -> Shown:
+def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progress) -> Shown:
     """Make phantoms in OUT/scans, segment them into OUT/results, judge them into OUT/benchmark, draw OUT/*.png.
 
     Raises

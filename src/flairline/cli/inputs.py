@@ -10,7 +10,7 @@ from flairline.cli.show import say, say_failures
 from flairline.errors import InputError
 
 if TYPE_CHECKING:
-    from flairline.benchmarking.judge import Progress
+    from flairline.types import Progress
 
 
 def cases_of_table(path: Path) -> list[Any]:

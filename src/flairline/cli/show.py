@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from flairline.types import no_progress
+
 if TYPE_CHECKING:
-    from flairline.benchmarking.judge import Progress, Row
+    from flairline.benchmarking.judge import Row
+    from flairline.types import Progress
 
 SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
 
@@ -125,13 +128,14 @@ def plain_row(row: Row) -> dict[str, Any]:
 def progress_bar() -> Iterator[Progress]:
     """A progress bar on a terminal, nothing in a log."""
     if not sys.stderr.isatty():
-        yield lambda what, done, total: None
+        yield no_progress
         return
+    import rich.progress
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with rich.progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
 

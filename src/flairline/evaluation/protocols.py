@@ -113,15 +113,11 @@ class Protocol:
         scan = labelled.scan
         space = index_resize_space(scan.space, self.in_plane)
         image_order, label_order = {"index": (None, None), "linear": (1, 1), "spline": (3, 1)}[self.resize]
-        images = {
-            name: Volume(self._resized(image.array, image_order), space)
-            for name, image in (("flair", scan.flair), ("t1", scan.t1), ("t2", scan.t2))
-            if image is not None
-        }
+        images = {role: Volume(self._resized(image.array, image_order), space) for role, image in scan.images.items()}
         brain, ignored, labels = scan.brain.array, labelled.ignored, labelled.labels
         return replace(
             labelled,
-            scan=replace(scan, brain=Mask(self._resized(brain, label_order) >= 0.5, space), **images),  # type: ignore[arg-type]
+            scan=replace(scan, images=images, brain=Mask(self._resized(brain, label_order) >= 0.5, space)),
             labels=None if labels is None else self._resized(labels, label_order),
             ignored=None if ignored is None else self._resized(ignored, label_order) >= 0.5,
         )
@@ -185,7 +181,7 @@ class Protocol:
             array = np.minimum(array, highest) / np.float32(highest if highest > 0 else 1.0)
         if self.legacy_integer:
             array = np.trunc(array)
-        return replace(scan, flair=Volume(array.astype(np.float32), scan.space))
+        return scan.with_images(flair=Volume(array.astype(np.float32), scan.space))
 
     def _check_grid(self, scan: Scan) -> None:
         if self.needs_sri24 and not on_sri24_grid(scan.space):

@@ -23,7 +23,7 @@ def to_box(scan: Scan, score: Volume) -> tuple[Scan, Volume, tuple[slice, ...]]:
     x, y, z = scan.brain.array[where].shape
     space = Space((x, y, z), scan.space.vox_to_ras @ shift, scan.space.name)
     flair, brain = Volume(scan.flair.array[where], space), Mask(scan.brain.array[where], space)
-    return replace(scan, flair=flair, brain=brain, t1=None, t2=None), Volume(score.array[where], space), where
+    return replace(scan, images={"flair": flair}, brain=brain), Volume(score.array[where], space), where
 
 
 def from_box(inner: Volume, where: tuple[slice, ...], space: Space) -> Volume:

@@ -71,7 +71,7 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     check_brain(flair, brain, str(case.flair))
     sources = {name: str(path) for name in ("flair", "t1", "t2", "brain", "truth") if (path := getattr(case, name))}
     others = {name: _outside_cleared(image, brain) for name, image in images.items()}
-    scan = Scan(case.subject, _outside_cleared(flair, brain), brain, others.get("t1"), others.get("t2"), sources)
+    scan = Scan.of(case.subject, _outside_cleared(flair, brain), brain, others.get("t1"), others.get("t2"), sources)
     return LabelledScan(scan, labels, rule)
 
 

@@ -108,7 +108,7 @@ class Prepared:
         t2 = None if self.scan.t2 is None else _within(carry_volume(self.scan.t2, atlas.space, to_native), brain)
         flair = _within(carry_volume(self.scan.flair, atlas.space, to_native), brain)
         identity = None if self.scan.mni_to_native is None else np.eye(4)
-        return Scan(self.scan.subject, flair, brain, t1, t2, self.scan.sources, identity)
+        return Scan.of(self.scan.subject, flair, brain, t1, t2, self.scan.sources, identity)
 
     def to_atlas(self, image: Volume) -> Volume:
         """A native image or score on the atlas's grid, by one linear interpolation."""
@@ -398,7 +398,7 @@ class _Preparation:
                 to_flair = state["flair_to_t1"].inverse()
                 atlas_to_native = replace(state["atlas_to_t1"].then(to_flair), target="native")
             atlas_to_native = replace(atlas_to_native, source=self.atlas.name)
-        scan = Scan(
+        scan = Scan.of(
             self.case.subject,
             _finite_outside(flair, state["brain"]),
             state["brain"],

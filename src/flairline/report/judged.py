@@ -28,7 +28,7 @@ from flairline.preprocess import quality
 from flairline.report import build, collect, verdicts
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
-from flairline.types import BoolArray, Mask, Scan, Space, Threshold, Volume
+from flairline.types import BoolArray, Mask, Progress, Scan, Space, Threshold, Volume, no_progress
 
 Pages = Literal["all", "some", "none"]
 PAGES: tuple[Pages, ...] = ("all", "some", "none")
@@ -67,7 +67,7 @@ def write_pages(
     pages: Pages,
     *,
     jobs: int = 1,
-    progress: benchmark.Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, str]:
     """Write OUT/pages/*.html of the scans to look at; needs rows.csv, report.json and the stored maps.
 
@@ -168,7 +168,7 @@ def page_of(
         threshold = _own_threshold(score, mask, maps)
     if protocol.brain_only:
         truth, mask = truth & brain, mask & brain
-    scan = Scan(row.subject, Volume(flair, space), Mask(brain, space))
+    scan = Scan.of(row.subject, Volume(flair, space), Mask(brain, space))
     return ScanPage(
         scan,
         Volume(score, space),
@@ -198,7 +198,7 @@ def _image(
         if flair is None or source is None or not flair.space.same_grid(read_volume(source).space):
             return np.ascontiguousarray(score), space, "score"
         whole = np.ones(flair.space.shape, dtype=np.bool_)
-        as_scan = Scan(case.subject, flair, Mask(whole, flair.space))
+        as_scan = Scan.of(case.subject, flair, Mask(whole, flair.space))
         prepared = protocol.prepare(replace(labelled, scan=as_scan, labels=None, ignored=None)).scan
     else:
         prepared = protocol.prepare(maps.labelled(case, protocol)).scan

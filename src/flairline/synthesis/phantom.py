@@ -157,7 +157,7 @@ def phantom(
     label_volume = np.zeros(space.shape, dtype=np.int32)
     visible = np.setdiff1d(labels, [0])
     label_volume[brain] = np.where(labels > 0, np.searchsorted(visible, labels) + 1, 0)
-    scan = Scan("phantom", Volume(images[0], space), Mask(brain, space), Volume(images[1], space))
+    scan = Scan.of("phantom", Volume(images[0], space), Mask(brain, space), Volume(images[1], space))
     kinds = LesionKinds(label_volume, tuple(placed[number - 1].kind for number in visible))
     return scan, Mask(label_volume > 0, space), kinds
 

@@ -198,7 +198,7 @@ def test_controls_score_as_said(scan):
     assert highpass[~scan.brain.array].max() == highpass[~scan.brain.array].min() == 0
     block = highpass[4:8, 7:11, 8:11]
     assert block.mean() > 5 * abs(highpass[scan.brain.array].mean())
-    shifted = replace(scan, flair=replace(scan.flair, array=scan.flair.array + np.float32(1000)))
+    shifted = scan.with_images(flair=replace(scan.flair, array=scan.flair.array + np.float32(1000)))
     np.testing.assert_allclose(registry.load("methods", "highpass")().fit(())(shifted).array, highpass, atol=2e-2)
 
 

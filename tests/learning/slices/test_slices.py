@@ -18,7 +18,7 @@ def ellipsoid(shape=(61, 77, 23), spacing_mm=(2.5, 2.0, 6.0)):
     flair = np.where(brain, 100 + 40 * np.cos(2 * radius), 0).astype(np.float32)
     flair[12:20, 30:44, 9:14] = 300
     space = Space(shape, np.diag([*spacing_mm, 1.0]))
-    return Scan("ellipsoid", Volume(flair, space), Mask(brain, space))
+    return Scan.of("ellipsoid", Volume(flair, space), Mask(brain, space))
 
 
 def test_a_slice_has_the_size_and_pixels_that_were_asked_for():
@@ -51,7 +51,7 @@ def test_left_stays_left_from_every_orientation(orientation, save, tmp_path):
     scan = ellipsoid(shape=(61, 77, 23))
     path = save(tmp_path / "flair.nii.gz", scan.flair.array, orientation, spacing_mm=(2.5, 2.0, 6.0))
     flair = read_volume(path)
-    read = Scan("read", flair, Mask(flair.array > 0, flair.space))
+    read = Scan.of("read", flair, Mask(flair.array > 0, flair.space))
     slices = to_slices(read, SliceGrid(96))
     bright = np.argwhere(slices.images > 0.9)
     assert bright[:, 1].mean() < 48 - 5  # low x is the patient's left
@@ -73,7 +73,7 @@ def test_a_grid_of_the_same_pixels_is_cut_out_without_interpolation():
 @pytest.mark.parametrize("intensity", ["unit", "equalised", "tissue"])
 def test_scale_and_offset_of_the_scan_do_not_matter(intensity):
     scan = ellipsoid()
-    other = Scan("other", Volume(scan.flair.array * 7 - 900, scan.space), scan.brain)  # negative inside, as z-scored
+    other = Scan.of("other", Volume(scan.flair.array * 7 - 900, scan.space), scan.brain)  # negative inside, as z-scored
     one, two = (to_slices(s, SliceGrid(64, intensity)).images for s in (scan, other))
     assert one.std() > 0.05
     np.testing.assert_allclose(one, two, atol=2e-3)

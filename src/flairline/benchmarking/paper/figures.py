@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.benchmarking.judge import FileMaps, Progress, RecipeMaps, Result, StoredMap, labelled_by, load_map
+from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result, StoredMap, labelled_by, load_map
 from flairline.benchmarking.paper.tables import CONTROLS, paper_name
 from flairline.evaluation.counts import precision_recall
 from flairline.evaluation.protocols import Protocol
 from flairline.imaging.components import label_components
 from flairline.io.files import write_bytes
-from flairline.types import BoolArray
+from flairline.types import BoolArray, Progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

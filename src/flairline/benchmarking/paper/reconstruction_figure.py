@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.benchmarking.judge import FileMaps, Progress, RecipeMaps, Result, StoredMap, labelled_by, load_map
+from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result, StoredMap, labelled_by, load_map
 from flairline.benchmarking.paper.figures import TRUTH_COLOUR, as_shown, file_name, picture_grid, save
 from flairline.benchmarking.paper.tables import paper_name
 from flairline.evaluation.protocols import Protocol
 from flairline.learning.slices.slices import to_unit
 from flairline.recipes import ready_scorer
-from flairline.types import BoolArray, Case, Scan
+from flairline.types import BoolArray, Case, Progress, Scan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,12 +18,12 @@ import numpy as np
 
 from flairline import executor as engine
 from flairline import registry
-from flairline.benchmarking.judge import COHORT, FileMaps, Progress, RecipeMaps, Result, Row, labelled_by
+from flairline.benchmarking.judge import COHORT, FileMaps, RecipeMaps, Result, Row, labelled_by
 from flairline.evaluation.protocols import Protocol, on_sri24_grid
 from flairline.imaging.components import label_components
 from flairline.io.files import write_text
 from flairline.preprocess.brain import default_extractor
-from flairline.types import Case
+from flairline.types import Case, Progress
 
 CONTROLS = ("intensity", "highpass")
 """Cheap methods that run beside every other one: who does not beat them has learned nothing."""

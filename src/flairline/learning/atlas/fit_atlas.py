@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles
 from flairline.learning.model import save_model
 from flairline.preprocess.quality import dice
 from flairline.preprocess.register import GREEDY_LEVELS, PointMap
-from flairline.types import BoolArray, Case, Scan, Space
+from flairline.types import BoolArray, Case, Progress, Scan, Space
 
 if TYPE_CHECKING:
     from flairline.methods.atlas_zscore import Method
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 VERSION = 1
 """Goes up when scans are placed in another way, so that places kept on disk are looked for anew."""
 LATE = "the time was up"
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,14 +20,13 @@ from flairline.imaging.labels import LabelRule
 from flairline.io.files import prepare_folder, sha256, write_array, write_json
 from flairline.learning.data import Source, TrainingData, source_of
 from flairline.learning.slices.slices import SliceGrid, to_slices
+from flairline.types import Progress
 
 VERSION = 2
 """Goes up when slices are cut in another way, so that old ones are cut anew."""
 
 OPEN_SCANS = 128
 """Scans whose slices are mapped at once: each takes two open files, and many systems allow a process 1024."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
