@@ -189,7 +189,7 @@ Scorer = Callable[[Scan], Volume]
 
 
 MethodRole = Literal["baseline", "control", "learned", "default"]
-"""What a method is for. A control is cheap and runs beside every other one: who does not beat it has learned nothing."""
+"""What a method is for. A control is cheap and runs beside every other one: who does not beat it learned nothing."""
 
 
 @dataclass(frozen=True)
