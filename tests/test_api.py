@@ -19,7 +19,10 @@ from flairline.errors import InputError, UnknownNameError
 
 VERBS = ("segment", "benchmark", "evaluate", "fit", "recipe", "method", "protocol", "list_methods", "demo_scan")
 NOUNS = ("Scan", "Volume", "Mask", "Case", "Found", "Space", "Threshold", "Summary", "Lesion", "errors")
-WITH_EXAMPLES = ("flairline.notebook", "flairline.segmentation", "flairline.summary")
+WITH_EXAMPLES = (
+    *(f"flairline.notebook.{name}" for name in ("scans", "judging", "training", "names")),
+    *("flairline.segmentation", "flairline.summary"),
+)
 HEAVY = ("numpy", "nibabel", "scipy", "torch", "matplotlib", "typer", "pydantic", "numba")
 
 
