@@ -14,7 +14,8 @@ from urllib.parse import quote
 import numpy as np
 
 from flairline.benchmarking import judge as benchmark
-from flairline.drawing.figures import compared, thumbnail
+from flairline.drawing.mosaic import thumbnail
+from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.lesions import BySize
 from flairline.evaluation.protocols import Protocol

@@ -18,7 +18,8 @@ import numpy as np
 from flairline import executor as engine
 from flairline import segmentation as segment
 from flairline.benchmarking import judge as benchmark
-from flairline.drawing.figures import compared, thumbnail
+from flairline.drawing.mosaic import thumbnail
+from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result, StoredMap, labelled_by, load_map
-from flairline.benchmarking.paper.figures import TRUTH_COLOUR, as_shown, file_name, picture_grid, save
+from flairline.benchmarking.paper.figures import as_shown, file_name, picture_grid, save
 from flairline.benchmarking.paper.tables import paper_name
+from flairline.drawing.palette import TRUTH_COLOUR
 from flairline.evaluation.protocols import Protocol
 from flairline.learning.slices.slices import to_unit
 from flairline.recipes import ready_scorer
