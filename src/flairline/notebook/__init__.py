@@ -1,5 +1,5 @@
 """The verbs of `import flairline as fl`: what the commands do, for a notebook or a script.
 
-In come paths, arrays and cases; out come objects of the library. Nothing is printed, and nothing is written but where
-`out` or `save` says. Every function loads what it needs when it is called. No other package imports these modules.
+Comes in: paths, arrays, images of nibabel, cases. Goes out: objects of the library, and files only where `out` or
+`save` says. It imports no command and prints nothing; every function loads what it needs when it is called.
 """
