@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
 
-from flairline import segmentation as segment
+from flairline.cases.names import folder_names
 from flairline.errors import InputError
 from flairline.types import Case
 
@@ -28,7 +28,7 @@ def quick(flairline, *arguments):
 def names_of(*paths: str) -> list[str]:
     from pathlib import Path
 
-    return segment.folder_names([Case("", "", Path(path)) for path in paths])
+    return folder_names([Case("", "", Path(path)) for path in paths])
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -205,7 +205,7 @@ def test_a_clash_writes_nothing(tmp_path, flairline, flair):
 
 
 def test_a_subject_cannot_leave_the_output_folder():
-    names = segment.folder_names([Case("d", "../../etc", None), Case("d", "/abs", None), Case("d", "..", None)])
+    names = folder_names([Case("d", "../../etc", None), Case("d", "/abs", None), Case("d", "..", None)])
     assert all("/" not in name and not name.startswith(".") for name in names)
 
 

@@ -65,7 +65,7 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
     shutil.rmtree(out / "benchmark" / "work")
     pictures = []
     for case, one in zip(cases, done, strict=True):
-        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder, one.summary["note"]))
+        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder, one.summary.note or ""))
         progress("drawing", len(pictures), patients)
     pages = [one.folder / "report.html" for one in done]
     return Shown(
@@ -73,8 +73,8 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
         _found_by_kind(cases, done),
         pictures,
         pages,
-        str(done[0].summary["recipe"]),
-        str(done[0].summary["note"]),
+        done[0].summary.recipe or "",
+        done[0].summary.note or "",
     )
 
 

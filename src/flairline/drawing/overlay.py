@@ -21,6 +21,7 @@ from flairline.types import BoolArray, Mask, Scan, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 CONVENTION = "Radiological convention: the patient's left (L) is on the right of the picture."
 MIN_APART_MM = 8.0
@@ -70,7 +71,19 @@ def write_overlay(
             )
             raise GridError(msg)
     chosen = choose_slices(scan, mask, truth, slices)
-    write_bytes(path, _png(scan, score, compared(mask.array, None if truth is None else truth.array), chosen, title))
+    marks = compared(mask.array, None if truth is None else truth.array)
+    content = io.BytesIO()
+    # The same input gives the same bytes.
+    _drawn(scan, score, marks, chosen, title).savefig(content, format="png", metadata={"Software": None})
+    write_bytes(path, content.getvalue())
+
+
+def overlay_figure(
+    scan: Scan, score: Volume, mask: Mask, truth: Mask | None = None, title: str = "", slices: int = 4
+) -> Figure:
+    """The picture of `write_overlay` as a figure of matplotlib that belongs to no window."""
+    marks = compared(mask.array, None if truth is None else truth.array)
+    return _drawn(scan, score, marks, choose_slices(scan, mask, truth, slices), title)
 
 
 def choose_slices(scan: Scan, mask: Mask, truth: Mask | None, count: int) -> list[int]:
@@ -102,7 +115,7 @@ def _widest_slices(array: BoolArray) -> list[int]:
     return per_slice[1:].argmax(axis=1)[np.argsort(-sizes, kind="stable")].tolist()
 
 
-def _png(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: str) -> bytes:
+def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: str) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -140,9 +153,7 @@ def _png(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: str
                 axes.set_ylabel(name, fontsize=9)
     figure.suptitle(title or scan.subject, fontsize=10, y=1 - 0.12 / height, va="top")
     _legend(figure, heat, marks, width, height)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})  # the same input gives the same bytes
-    return content.getvalue()
+    return figure
 
 
 def _box(scan: Scan) -> tuple[slice, slice]:

@@ -7,14 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from flairline import segmentation as segment
 from flairline.benchmarking import judge as benchmark
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.palette import compared
@@ -25,6 +23,7 @@ from flairline.io.files import write_bytes, write_json
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
+from flairline.summary import SUMMARY, Flag, Quality, Summary
 from flairline.types import Mask, Space, Volume
 
 DETAILS = "report.json"
@@ -220,8 +219,8 @@ def thumbnail_name(name: str, method: str) -> str:
 
 def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
     scans = []
-    for path in sorted(out.glob(f"*/{segment.SUMMARY}")):
-        summary = segment.read_summary(path)
+    for path in sorted(out.glob(f"*/{SUMMARY}")):
+        summary = Summary.read(path)
         folder = path.parent
         page = folder / build.SCAN_PAGE
         said = known.get(folder.name, verdicts.Verdict())
@@ -230,7 +229,7 @@ def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortS
                 summary=summary,
                 href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
                 thumbnail=_bytes(folder / build.THUMBNAIL),
-                site=str(summary.get("site") or ""),
+                site=summary.site or "",
                 verdict=said.verdict,
                 note=said.note,
                 at=said.at,
@@ -247,7 +246,7 @@ def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -
         error = f"Failed: {reason}"
         scans.append(
             CohortScan(
-                {"subject": subject}, error=error, verdict=said.verdict, note=said.note, at=said.at, folder=subject
+                Summary(subject=subject), error=error, verdict=said.verdict, note=said.note, at=said.at, folder=subject
             )
         )
     return scans
@@ -282,20 +281,27 @@ def _judged(
     return scans
 
 
-def _judged_summary(scan: Mapping[str, Any]) -> dict[str, Any]:
+def _judged_summary(scan: Mapping[str, Any]) -> Summary:
     """What a segmented scan's summary would say, as far as a benchmark knows it."""
-    summary = {"subject": scan["subject"], "dataset": scan["dataset"], "truth_ml": scan.get("truth_ml")}
     figures = {name: value for name, value in (scan.get("figures") or {}).items() if value is not None}
-    if figures:
-        summary["qc"] = {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)]}
-    return summary
+    return Summary(
+        subject=scan["subject"], dataset=scan["dataset"], truth_ml=scan.get("truth_ml"), qc=quality_of(figures)
+    )
+
+
+def quality_of(figures: Mapping[str, float]) -> Quality | None:
+    """Figures of a judged scan with the flags that they raise; None where there are none."""
+    if not figures:
+        return None
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    return Quality(figures=dict(figures), flags=flags)
 
 
 def _size(scan: CohortScan) -> list[dict[str, Any]]:
-    truth_ml, dice = scan.summary.get("truth_ml"), scan.metrics.get("dice_at_oracle", float("nan"))
+    truth_ml, dice = scan.summary.truth_ml, scan.metrics.get("dice_at_oracle", float("nan"))
     if not truth_ml or not np.isfinite(dice):
         return []
-    described = {"dataset": scan.summary.get("dataset", ""), "method": scan.method}
+    described = {"dataset": scan.summary.dataset or "", "method": scan.method}
     return [{**described, "truth_ml": truth_ml, "dice": dice, "href": scan.href}]
 
 

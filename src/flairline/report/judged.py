@@ -25,10 +25,10 @@ from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes
 from flairline.io.nifti import read_volume
 from flairline.io.versions import versions
-from flairline.preprocess import quality
 from flairline.report import build, collect, verdicts
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
+from flairline.summary import Parameters, Summary
 from flairline.types import BoolArray, Mask, Progress, Scan, Space, Threshold, Volume, no_progress
 
 Pages = Literal["all", "some", "none"]
@@ -100,7 +100,7 @@ def to_look_at(scans: Sequence[CohortScan]) -> list[CohortScan]:
     for scan in scans:
         dice = scan.metrics.get("dice_at_oracle", float("nan"))
         if dice == dice:
-            groups.setdefault((scan.method, str(scan.summary.get("dataset"))), []).append((dice, scan))
+            groups.setdefault((scan.method, str(scan.summary.dataset)), []).append((dice, scan))
     chosen = [scan for scan in scans if scan.flags] + [scan for scan, _ in outliers_of(scans)]
     for group in groups.values():
         ordered = [scan for _, scan in sorted(group, key=lambda entry: entry[0])]
@@ -233,7 +233,7 @@ def _summary(
     maps: benchmark.RecipeMaps | benchmark.FileMaps,
     protocol: Protocol,
     stored: benchmark.StoredMap,
-) -> dict[str, Any]:
+) -> Summary:
     """What the page says of the scan, in the words of summary.json."""
     recipe = maps.recipe if isinstance(maps, benchmark.RecipeMaps) else None
     rule = recipe.threshold if recipe is not None else None
@@ -241,21 +241,17 @@ def _summary(
     components = (
         recipe.components if recipe is not None and rule is not None else protocol.components_at(scan.spacing_mm)
     )
-    return {
-        "subject": row.subject,
-        "dataset": stored.case.dataset,
-        "method": recipe.method if recipe is not None else row.method,
-        **({"recipe": recipe.name} if recipe is not None else {}),
-        "threshold": asdict(threshold),
-        "note": note,
-        **segment.measure(Mask(mask, scan.space), scan.brain),
-        **({"site": row.site} if row.site else {}),
-        **({"qc": {"figures": dict(stored.figures), "flags": _flags(stored)}} if stored.figures else {}),
-        "metrics": {name: value for name, value in row.metrics.items() if value == value},
-        "parameters": {"protocol": asdict(protocol), "components": asdict(components)},
-        "versions": versions(),
-    }
-
-
-def _flags(stored: benchmark.StoredMap) -> list[dict[str, Any]]:
-    return [asdict(flag) for flag in quality.flags(stored.figures)]
+    found = Mask(mask, scan.space)
+    return Summary(
+        subject=row.subject,
+        dataset=stored.case.dataset,
+        method=recipe.method if recipe is not None else row.method,
+        recipe=recipe.name if recipe is not None else None,
+        threshold=threshold,
+        note=note,
+        site=row.site or None,
+        qc=collect.quality_of(stored.figures),
+        metrics={name: value for name, value in row.metrics.items() if value == value},
+        parameters=Parameters(protocol=asdict(protocol), components=asdict(components)),
+        versions=versions(),
+    ).measured(found, scan.brain, segment.lesions_of(found, scan.brain))
