@@ -15,7 +15,7 @@ import numpy as np
 
 from flairline import executor, recipes
 from flairline.cases.names import named
-from flairline.drawing.figures import thumbnail
+from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.components import label_components
 from flairline.imaging.resample import resample_mask
