@@ -481,9 +481,9 @@ def _file(image: Any, folder: Path, role: str) -> Path:
 
 
 def _cases(cases: Cases) -> list[Case]:
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
 
-    return Dataset(Path(cases)).cases() if isinstance(cases, (str, Path)) else list(cases)
+    return CaseTable(Path(cases)).cases() if isinstance(cases, (str, Path)) else list(cases)
 
 
 def _healthy(scans: Cases | Sequence[Path]) -> list[Case]:
