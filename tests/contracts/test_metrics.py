@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.evaluation.counts import Counts, ScanMap
+from flairline.evaluation.counts import Counts
+from flairline.evaluation.judged_scan import JudgedScan
 
 VOCABULARY = {"counts", "score", "mask", "mask_at_oracle", "truth", "brain", "spacing_mm"}
 SHAPE = (7, 8, 9)
@@ -26,7 +27,7 @@ def words(truth: np.ndarray, mask: np.ndarray | None = None) -> dict:
     brain[0] = False
     score = np.where(brain, rng.random(SHAPE) + truth, 0).astype(np.float32)
     counts = Counts.empty()
-    counts.update(ScanMap.from_arrays(score, truth, brain, False), "one", 3)
+    counts.update(JudgedScan.from_arrays(score, truth, brain, False), "one", 3)
     mask = (score > 0.9) if mask is None else mask
     return {
         "counts": counts,

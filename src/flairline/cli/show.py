@@ -14,7 +14,7 @@ import typer
 from flairline.types import no_progress
 
 if TYPE_CHECKING:
-    from flairline.benchmarking.judge import Row
+    from flairline.benchmarking.rows import Row
     from flairline.types import Progress
 
 SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
@@ -50,7 +50,7 @@ def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
 
 
 def print_rows(rows: list[Row]) -> None:
-    from flairline.benchmarking.judge import COHORT
+    from flairline.benchmarking.rows import COHORT
 
     cohort = [row for row in rows if row.subject == COHORT]
     if not cohort:

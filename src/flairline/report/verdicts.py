@@ -1,4 +1,4 @@
-"""What viewers said of scans: a JSON file of pass, fail or artefact and a note, by the scan's folder."""
+"""What viewers think of scans: a JSON file of pass, fail or artefact and a note, by the scan's folder."""
 
 from __future__ import annotations
 
@@ -64,16 +64,15 @@ def changed(verdicts: Mapping[str, Verdict], name: str, at: str, **fields: str) 
 def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tuple[list[Case], list[str]]:
     """Cases that did not fail, and the names of those that did.
 
-    A verdict knows its scan by the folder that `segment` gave it, or by "dataset/subject" as a benchmark's page does.
+    A verdict knows its scan by the folder that `segment` gave it, or by `Case.key` as a benchmark's page does.
     """
     from flairline.segmentation import folder_names
 
     failed = {name for name, verdict in verdicts.items() if verdict.verdict == "fail"}
     kept, left_out = [], []
     for case, folder in zip(cases, folder_names(cases), strict=True):
-        names = {folder, case_name(case)}
-        if names & failed:
-            left_out.append(case_name(case))
+        if {folder, case.key} & failed:
+            left_out.append(case.key)
         else:
             kept.append(case)
     return kept, left_out
@@ -83,12 +82,7 @@ def of_no_case(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> list[s
     """Names in a file of verdicts that none of the cases has: of other scans, or of scans that were renamed."""
     from flairline.segmentation import folder_names
 
-    return sorted(verdicts.keys() - {case_name(case) for case in cases} - set(folder_names(cases)))
-
-
-def case_name(case: Case) -> str:
-    """What a benchmark's page keeps a case's verdict under."""
-    return f"{case.dataset}/{'_'.join(part for part in (case.subject, case.session) if part)}"
+    return sorted(verdicts.keys() - {case.key for case in cases} - set(folder_names(cases)))
 
 
 def _verdict(path: Path, name: str, entry: Any) -> Verdict:
