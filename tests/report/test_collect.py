@@ -294,6 +294,6 @@ def test_numbers_of_a_table_come_from_its_csv_whatever_the_markdown_holds(tmp_pa
     """A cell that Markdown cannot hold in one line is read all the same."""
     cell = tables.Cell("I", "MSLUB", "two\nlines", "auprc", ours=0.7)
     tables.write(tmp_path / "tables", [tables.Table(2, "Fragment.", (cell,))])
-    (tmp_path / "rows.csv").write_text("dataset,method,protocol,subject,metric,value,n,low,high\n")
+    (tmp_path / "report.json").write_text('{"failures": {"x": "broken"}}')
     (document,) = collect.cohort_of(tmp_path).documents
     assert document.lines[0][2:5] == ["two\nlines", "auprc", "0.700"]
