@@ -30,7 +30,7 @@ from flairline.benchmarking.plan import Plan
 from flairline.benchmarking.rows import COHORT, Row
 from flairline.benchmarking.run import run
 from flairline.benchmarking.source import RecipeSource
-from flairline.cases.table import Dataset as Table
+from flairline.cases.table import CaseTable
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.evaluation import protocols
@@ -99,14 +99,14 @@ class Judging:
         if not (out / "manifest.json").exists():  # written last
             by = [protocols.load(name) for name in self.protocols]
             sources = [RecipeSource(recipes.load(name), self.atlas, out / "preprocess") for name in methods]
-            run(Plan(Table(table).cases(), sources, by, out, slices=slices)).remove_scores()
+            run(Plan(CaseTable(table).cases(), sources, by, out, slices=slices)).remove_scores()
         rows = read_records(out / "rows.csv", Row)
         return [row for row in rows if row.subject == COHORT and row.metric in METRICS]
 
 
 def seconds_a_volume(name: str, table: Path, slices: int | None) -> float:
     """Seconds of the scorer alone, its network read, on the first scan of a table, or on so many slices of it."""
-    labelled = labelled_scan(Table(table).cases()[0], None, merge_labels=True)
+    labelled = labelled_scan(CaseTable(table).cases()[0], None, merge_labels=True)
     scan = replace(protocols.load("sound"), brain_slices=slices).prepare(labelled).scan
     scorer = recipes.load(name).scorer()
     if hasattr(scorer, "warm"):

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from flairline import executor as engine
-from flairline import recipes
-from flairline.errors import InputError
+from flairline import executor, recipes
+from flairline.cases.names import named
+from flairline.drawing.mosaic import thumbnail
+from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.components import label_components
 from flairline.imaging.resample import resample_mask
-from flairline.io import dicom
-from flairline.io.files import prepare_folder, sha256, write_json
+from flairline.io.files import prepare_folder, sha256
 from flairline.io.nifti import read_mask, write_mask, write_volume
 from flairline.io.versions import versions
 from flairline.postprocess.threshold import ThresholdRule
 from flairline.preprocess import quality
 from flairline.preprocess.assemble import assemble
-from flairline.preprocess.described import CONVERTER, describe
+from flairline.preprocess.described import describe
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
-from flairline.recipes import FALLBACK_THRESHOLD, Rating, Recipe, ready_scorer
-from flairline.types import Case, Mask, Scan, Threshold, Volume
+from flairline.recipes import FALLBACK_THRESHOLD, Rating, ready_scorer
+from flairline.summary import INTENDED_USE, SUMMARY, Flag, InputFile, Parameters, Preprocessing, Quality, Summary, plain
+from flairline.types import Case, Lesion, Mask, Scan, Threshold, Volume
 
-SUMMARY = "summary.json"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,112 @@ class Settings:
     work: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
-    """What was found in one scan. `summary` is what summary.json says."""
+    """What was found in one scan.
+
+    Attributes
+    ----------
+    scan
+        Images and brain, on the FLAIR's own grid.
+    score, mask
+        On the same grid, (x, y, z) in RAS+: the score (higher is more abnormal, zero outside the brain), and what was
+        marked of it by `threshold`.
+    summary
+        What summary.json says.
+    truth
+        What a rater drew, if the case has it.
+    prepared
+        How a raw scan was prepared; None for a scan that was taken as it is.
+
+    Examples
+    --------
+    >>> import flairline as fl
+    >>> scan, truth = fl.demo_scan()
+    >>> found = fl.segment(scan, method="brightest")
+    >>> found.mask.array.shape == scan.flair.array.shape
+    True
+    >>> found.summary.n_lesions == len(found.lesions)
+    True
+    """
 
     scan: Scan
     score: Volume
     mask: Mask
     threshold: Threshold
-    summary: dict[str, Any]
+    summary: Summary
     truth: Mask | None = None
     prepared: Prepared | None = None
+
+    @property
+    def lesions(self) -> list[dict[str, Any]]:
+        """The lesions as plain rows, the largest first: `pandas.DataFrame(found.lesions)` is their table.
+
+        Columns: id (1 for the largest), volume_ml, voxels, centre_mm (R, A, S), side, and probability where the model
+        gives it.
+        """
+        return [{"id": number, **plain(lesion)} for number, lesion in enumerate(self.summary.lesions or (), start=1)]
+
+    def save(self, folder: Path | str, after: After | None = None, *, on_atlas: bool = False) -> Path:
+        """Write score, mask, brain and, last, summary.json into a folder, and return it.
+
+        Parameters
+        ----------
+        folder
+            Made where it is missing. What another run left in it under the same names is replaced.
+        after
+            Called before summary.json marks the folder as finished (`report.scan_page.write_page` adds the page).
+        on_atlas
+            Write the images on the atlas's grid as well, where the scan was registered to one.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written to.
+        """
+        folder = Path(folder)
+        (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
+        write_volume(folder / "score.nii.gz", self.score)
+        write_mask(folder / "mask.nii.gz", self.mask)
+        write_mask(folder / "brain.nii.gz", self.scan.brain)
+        if self.prepared is not None:
+            write_atlas_files(folder, self, self.prepared, images=on_atlas)
+        if after is not None:
+            after(self, folder)
+        self.summary.write(folder / SUMMARY)
+        return folder
+
+    def plot(self, slices: int = 4) -> Figure:
+        """A figure of matplotlib: the axial slices through the largest lesions as they are, as scores, and marked.
+
+        Radiological convention: the patient's left is on the right of the picture. `slices` is the most columns.
+        """
+        title = ", ".join(part for part in (self.scan.subject, self.summary.note) if part)
+        return overlay_figure(self.scan, self.score, self.mask, self.truth, title, slices)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the slice with the largest marked area, and the numbers; self-contained."""
+        picture = thumbnail(self.scan.flair, self.scan.brain, {"mask": self.mask.array}, side=180)
+        summary, threshold = self.summary, self.threshold
+        rows = {
+            "Recipe": summary.recipe,
+            "Marked": f"{self.mask.volume_ml:.3g} ml in {summary.n_lesions} regions",
+            "Brain": f"{self.scan.brain.volume_ml:.4g} ml",
+            "Threshold": f"{threshold.value:.4g} ({threshold.rule}, chosen on {threshold.chosen_on})",
+            "Mind": f"the volume is {summary.note}" if summary.note else "",
+            "Look": "; ".join(summary.qc.words) if summary.qc else "",
+        }
+        lines = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{escape(str(text))}</td></tr>"
+            for name, text in rows.items()
+            if text
+        )
+        address = f"data:image/webp;base64,{b64encode(picture).decode()}"
+        return (
+            f"<figure style='margin:0'><img src='{address}' alt='Axial slice with what was marked, R on the left'>"
+            f"<figcaption><b>{escape(self.scan.subject)}</b><table>{lines}</table>"
+            "<small>Research use only, not for diagnosis.</small></figcaption></figure>"
+        )
 
 
 After = Callable[[Found, Path], None]
@@ -83,13 +180,13 @@ class Done:
     """A finished subject: its folder, its summary, and whether it was there already."""
 
     folder: Path
-    summary: dict[str, Any]
+    summary: Summary
     kept: bool = False
 
 
 def run(
     cases: Sequence[Case], out: Path, settings: Settings, *, jobs: int = 1, after: After | None = None
-) -> Iterator[engine.Outcome[Case, Done]]:
+) -> Iterator[executor.Outcome[Case, Done]]:
     """Segment every case into OUT/SUBJECT, yielding outcomes as they come; one that fails does not stop the others.
 
     Raises
@@ -101,55 +198,79 @@ def run(
     UnknownNameError
         There is no such recipe or method.
     """
-    cases = [replace(case, subject=name) for case, name in zip(cases, folder_names(cases), strict=True)]
+    cases = named(cases)
     recipes.load(settings.recipe).configured()
     prepare_folder(out)
-    return engine.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+    return executor.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
 
 
 def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:
     """Segment one case into OUT/SUBJECT: score, mask, brain and, last, summary.json."""
     folder = out / case.subject
     if (folder / SUMMARY).exists() and not settings.overwrite:
-        return Done(folder, read_summary(folder / SUMMARY), kept=True)
+        return Done(folder, Summary.read(folder / SUMMARY), kept=True)
     found = find(case, settings)
-    (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
-    write_volume(folder / "score.nii.gz", found.score)
-    write_mask(folder / "mask.nii.gz", found.mask)
-    write_mask(folder / "brain.nii.gz", found.scan.brain)
-    if found.prepared is not None:
-        write_atlas_files(folder, found, found.prepared, images=settings.space != "native")
-    if after is not None:
-        after(found, folder)
-    write_json(folder / SUMMARY, found.summary)
+    found.save(folder, after, on_atlas=settings.space != "native")
     return Done(folder, found.summary)
 
 
 def find(case: Case, settings: Settings) -> Found:
-    """Score, threshold and filter one case."""
+    """Score, threshold and filter one case.
+
+    Raises
+    ------
+    FlairlineError
+        A file cannot be read, or the scan cannot be prepared or scored.
+    """
     started = time.perf_counter()
+    scan, truth, prepared = _load(case, settings)
+    found = _scored(scan, settings)
+    preprocessing = describe(case, prepared, settings.preprocess or PreprocessSettings())
+    summary = replace(
+        found.summary,
+        subject=case.subject,
+        site=case.site or None,
+        inputs={
+            role: InputFile(file=Path(path).name, sha256=sha256(Path(path))) for role, path in scan.sources.items()
+        },
+        preprocessing=Preprocessing.from_json(preprocessing),
+        qc=Quality.from_json(_quality(scan, prepared)),
+        seconds=time.perf_counter() - started,
+    )
+    return replace(found, summary=summary, truth=truth, prepared=prepared)
+
+
+def find_in(scan: Scan, settings: Settings) -> Found:
+    """Score, threshold and filter a scan that is in memory, as it is: nothing is prepared. Raises `FlairlineError`."""
+    started = time.perf_counter()
+    found = _scored(scan, settings)
+    figures = quality.brain_figures(scan.flair, scan.brain)
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    checked = Quality(figures=figures, flags=flags, notes=())
+    return replace(found, summary=replace(found.summary, qc=checked, seconds=time.perf_counter() - started))
+
+
+def _scored(scan: Scan, settings: Settings) -> Found:
+    """What is found in a scan, with a summary that says nothing of where the scan came from."""
     recipe = recipes.load(settings.recipe)
     rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
-    scan, truth, prepared = _load(case, settings)
     score = ready_scorer(recipe)(scan)
     mask, threshold = recipe.mask(score, scan.brain, rule)
-    summary = {
-        **_what_ran(recipe, rule, threshold),
-        **measure(mask, scan.brain, recipe.rating(score)),
-        "subject": case.subject,
-        **({"site": case.site} if case.site else {}),
-        "voxel_mm": scan.spacing_mm,
-        "space": scan.space.name,
-        "inputs": {
-            name: {"file": Path(path).name, "sha256": sha256(Path(path))} for name, path in scan.sources.items()
-        },
-        "preprocessing": describe(case, prepared, settings.preprocess or PreprocessSettings()),
-        "qc": _quality(scan, prepared),
-        "versions": versions(),
-        "seconds": time.perf_counter() - started,
-        "intended_use": "research use only, not for diagnosis",
-    }
-    return Found(scan, score, mask, threshold, summary, truth, prepared)
+    lesions = lesions_of(mask, scan.brain, recipe.rating(score))
+    summary = Summary(
+        recipe=recipe.name,
+        method=recipe.method,
+        why=recipe.why,
+        threshold=threshold,
+        note=recipe.note(rule),
+        parameters=Parameters(method=asdict(recipe.configured()), components=asdict(recipe.components)),
+        subject=scan.subject,
+        voxel_mm=scan.spacing_mm,
+        space=scan.space.name,
+        versions=versions(),
+        intended_use=INTENDED_USE,
+    )
+    return Found(scan, score, mask, threshold, summary.measured(mask, scan.brain, lesions))
 
 
 def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images: bool) -> None:
@@ -165,8 +286,8 @@ def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images:
     write_mask(folder / f"mask_{space}.nii.gz", prepared.mask_to_atlas(found.mask))
 
 
-def measure(mask: Mask, brain: Mask, rating: Rating | None = None) -> dict[str, Any]:
-    """Volumes and lesions of a mask, largest first.
+def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Lesion]:
+    """Lesions of a mask, largest first.
 
     Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid.
     With a `rating`, each lesion has its probability to be one.
@@ -180,113 +301,11 @@ def measure(mask: Mask, brain: Mask, rating: Rating | None = None) -> dict[str, 
     order = np.argsort(numbers, kind="stable")
     split = np.split(places[order], np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []
     for number, of_lesion in enumerate(split):
-        centre = _centre_mm(of_lesion, vox_to_ras)
-        lesions.append(
-            {
-                "volume_ml": len(of_lesion) * voxel_ml,
-                "voxels": len(of_lesion),
-                "centre_mm": centre.tolist(),
-                "side": "right" if centre[0] > middle[0] else "left",
-                **({} if chances is None else {"probability": float(chances[number])}),
-            }
-        )
-    lesions.sort(key=lambda lesion: -lesion["voxels"])
-    return {
-        "lesion_volume_ml": mask.volume_ml,
-        "n_lesions": len(lesions),
-        "lesions": lesions,
-        "brain_volume_ml": brain.volume_ml,
-        "marked_share_of_brain": mask.volume_ml / brain.volume_ml,
-    }
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """What a summary.json says. Raises `InputError` if it cannot be read."""
-    import json
-
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"Cannot read {path}: {error}. Run again with --overwrite."
-        raise InputError(msg) from error
-
-
-def cases_from_files(
-    flairs: Sequence[Path], t1: Path | None = None, brain: Path | None = None, t2: Path | None = None
-) -> list[Case]:
-    """Cases from FLAIR files.
-
-    Raises
-    ------
-    InputError
-        There are several FLAIRs but one T1, T2 or brain.
-    """
-    for name, path in (("t1", t1), ("t2", t2), ("brain", brain)):
-        if path is not None and len(flairs) > 1:
-            msg = (
-                f"Wanted one FLAIR with --{name}, got {len(flairs)} FLAIRs and one --{name}. Run them one by one,"
-                " or give a table with --cases."
-            )
-            raise InputError(msg)
-    return [Case("", "", flair, t1=t1, t2=t2, brain=brain) for flair in flairs]
-
-
-@dataclass(frozen=True)
-class DicomAfter:
-    """What is done after a mask is written: it is written once more as a DICOM Segmentation, then `then` is called."""
-
-    studies: Mapping[str, dicom.Study]
-    then: After | None = None
-
-    def __call__(self, found: Found, folder: Path) -> None:
-        """Write mask.dcm beside mask.nii.gz for a subject that came from DICOM."""
-        study = self.studies.get(found.scan.subject)
-        if study is not None:
-            dicom.write_segmentation(folder / "mask.dcm", found.mask, study.flair, found.summary["recipe"])
-        if self.then is not None:
-            self.then(found, folder)
-
-
-def case_from_dicom(
-    folder: Path, work: Path, flair_series: int | None = None, t1_series: int | None = None
-) -> tuple[Case, dicom.Study]:
-    """The case in a DICOM folder, its FLAIR and T1 converted into `work`; the study says what was chosen and why.
-
-    Raises
-    ------
-    InputError
-        The folder has no usable FLAIR.
-    """
-    study = dicom.choose_study(folder, flair_series, t1_series)
-    converted = dicom.convert_study(study, work)
-    extra = {CONVERTER: "dcm2niix"}
-    return Case("", study.name, flair=converted.flair, t1=converted.t1, extra=extra), study
-
-
-def folder_names(cases: Sequence[Case]) -> list[str]:
-    """A folder name for each case, no two alike.
-
-    A case of a table is called by its subject (and session; on a clash, its data set before that); a file by its BIDS
-    sub-/ses- part, in its name or its folders', else its stem, else, on a clash, its parent folder.
-
-    Raises
-    ------
-    InputError
-        Two names still clash, or a name cannot be a folder.
-    """
-    names = [_first_name(case) for case in cases]
-    clashing = {name for name, count in Counter(names).items() if count > 1}
-    names = [_second_name(case) if name in clashing else name for case, name in zip(cases, names, strict=True)]
-    owners: dict[str, Case] = {}
-    for name, case in zip(names, cases, strict=True):
-        if name in owners:
-            msg = (
-                f"{case.flair} and {owners[name].flair} would both be called {name!r}. Put them into folders of"
-                " different names, or give a table with --cases."
-            )
-            raise InputError(msg)
-        owners[name] = case
-    return names
+        x, y, z = _centre_mm(of_lesion, vox_to_ras).tolist()
+        side = "right" if x > middle[0] else "left"
+        chance = None if chances is None else float(chances[number])
+        lesions.append(Lesion(len(of_lesion) * voxel_ml, len(of_lesion), (x, y, z), side, chance))
+    return sorted(lesions, key=lambda lesion: -(lesion.voxels or 0))
 
 
 def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared | None]:
@@ -318,60 +337,6 @@ def _quality(scan: Scan, prepared: Prepared | None) -> dict[str, Any]:
         "atlas": None if prepared.atlas is None else prepared.atlas.name,
         "seconds": dict(prepared.seconds),
     }
-
-
-def _what_ran(recipe: Recipe, rule: ThresholdRule, threshold: Threshold) -> dict[str, Any]:
-    return {
-        "recipe": recipe.name,
-        "method": recipe.method,
-        "why": recipe.why,
-        "threshold": asdict(threshold),
-        "note": recipe.note(rule),
-        "parameters": {"method": asdict(recipe.configured()), "components": asdict(recipe.components)},
-    }
-
-
-def _first_name(case: Case) -> str:
-    if case.subject:
-        return _as_folder("_".join(part for part in (case.subject, case.session) if part))
-    assert case.flair is not None
-    return _bids_name(case.flair) or _as_folder(_stem(case.flair))
-
-
-def _bids_name(path: Path) -> str:
-    """sub-X or sub-X_ses-Y from the file's name and, where that lacks one, from its own folders; empty without sub-.
-
-    BIDS writes sub-X/[ses-Y/]anat/: a sub- folder further up belongs to something else.
-    """
-    in_name = re.match(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?=_|\.)", path.name)
-    subject = in_name[1] if in_name else None
-    session = in_name[2] if in_name else None
-    for folder in list(path.absolute().parents)[:3]:
-        if session is None and re.fullmatch("ses-[A-Za-z0-9]+", folder.name):
-            session = folder.name
-        if re.fullmatch("sub-[A-Za-z0-9]+", folder.name):
-            if subject in (None, folder.name):
-                return "_".join(part for part in (folder.name, session) if part)
-            break
-    # A session folder under no subject's, or another subject's, says nothing about this file.
-    return "_".join(part for part in in_name.groups() if part) if in_name else ""
-
-
-def _second_name(case: Case) -> str:
-    if case.subject:
-        return _as_folder("_".join(part for part in (case.dataset, case.subject, case.session) if part))
-    assert case.flair is not None
-    return _as_folder(case.flair.absolute().parent.name)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _as_folder(name: str) -> str:
-    """A name that stays inside OUT: no separators, no leading dot."""
-    safe = re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".")
-    return safe or "_"
 
 
 def _centre_mm(places: Any, vox_to_ras: Any) -> Any:

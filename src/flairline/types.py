@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,6 +246,37 @@ class Threshold:
     chosen_on: str
 
     ORACLE: ClassVar[str] = "oracle"
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One 26-connected component of a mask: a row, the same in summary.json, on the page and in tables.
+
+    Attributes
+    ----------
+    volume_ml, voxels
+        How large it is.
+    centre_mm
+        Its centroid in native millimetres (right, anterior, superior positive).
+    side
+        "left" or "right" of the brain's centroid.
+    probability
+        How often a component of such scores and such a volume is a lesion; None where the model says nothing.
+    centre_atlas_mm, tissue, lobe
+        Its centroid in the atlas and what lies there; None where the scan was not registered.
+    further
+        What another version wrote of it.
+    """
+
+    volume_ml: float
+    voxels: int | None = None
+    centre_mm: tuple[float, float, float] | None = None
+    side: str | None = None
+    probability: float | None = None
+    centre_atlas_mm: tuple[float, float, float] | None = None
+    tissue: str | None = None
+    lobe: str | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

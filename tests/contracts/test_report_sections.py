@@ -8,6 +8,7 @@ import pytest
 
 from flairline import registry
 from flairline.report.pages import ScanPage
+from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 VOID = {"br", "hr", "img", "input", "meta", "link", "source", "col", "area", "wbr"}
@@ -51,7 +52,7 @@ def page() -> ScanPage:
         Volume(flair * mask, space),
         Mask(mask, space),
         Threshold(0.5, "given", "user"),
-        summary,
+        Summary.from_json(summary),
         Mask(mask, space),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flairline.report.pages import ScanPage
+from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 SHAPE = (70, 84, 63)
@@ -67,7 +68,7 @@ def page_of(scan: Scan, truth: Mask, with_truth: bool = True, **summary: object)
         ],
         "brain_volume_ml": scan.brain.volume_ml,
         "qc": {"flags": ["The FLAIR's slices are thicker than 5 mm."]},
-        "seconds": {"score": 0.4, "total": 1.25},
+        "seconds": 1.25,
         "versions": {"flairline": "0.1.0", "numpy": "2.4"},
         "inputs": {"flair": {"path": "data/flair.nii.gz", "sha256": "ab" * 32}},
         "parameters": {"components": {"min_voxels": 20, "connectivity": 26}},
@@ -78,7 +79,7 @@ def page_of(scan: Scan, truth: Mask, with_truth: bool = True, **summary: object)
         Volume(score, scan.space),
         Mask(mask, scan.space),
         threshold,
-        {**base, **summary},
+        Summary.from_json({**base, **summary}),
         truth if with_truth else None,
     )
 

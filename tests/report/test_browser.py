@@ -278,7 +278,7 @@ def test_a_verdict_survives_a_reload_and_comes_back_through_the_report(visit, ma
     out = tmp_path / "out"
     page = make_page(index=None)
     build.write_scan_page(out / "sub-phantom", page)
-    write_json(out / "sub-phantom" / "summary.json", page.summary)
+    page.summary.write(out / "sub-phantom" / "summary.json")
     driver = visit(out / "sub-phantom" / "report.html")
     driver.execute_script("document.querySelector('[data-verdict=fail]').click()")
     note = driver.find_element("css selector", "[data-note-field]")
@@ -319,7 +319,7 @@ def test_two_tabs_of_a_served_folder_keep_each_others_verdicts(visit, driver, ma
     for name in ("sub-1", "sub-2"):
         page = make_page(name)
         build.write_scan_page(out / name, page)
-        write_json(out / name / "summary.json", page.summary)
+        page.summary.write(out / name / "summary.json")
     collect.write_cohort(out)
     server = serve.Server(out)
     threading.Thread(target=server.run, daemon=True).start()
@@ -428,7 +428,7 @@ def test_nothing_is_wider_than_the_window(visit, driver, make_page, tmp_path, si
     out = tmp_path / "out"
     page = make_page(EVIL, qc={"flags": ["A_very_long_flag_without_any_space_" * 4]})
     build.write_scan_page(out / "s", page)
-    write_json(out / "s" / "summary.json", page.summary)
+    page.summary.write(out / "s" / "summary.json")
     for path, viewer in ((out / "s" / "report.html", True), (collect.write_cohort(out), False)):
         visit(path, size, viewer=viewer)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= size[0]
@@ -491,9 +491,7 @@ def test_contrast_and_focus_by_axe(visit, driver, make_page, tmp_path, axe, size
     page = make_page()
     build.write_scan_page(out / "sub-1", replace(page, atlas=page.scan.flair))
     for i in range(1, 5):
-        write_json(
-            out / f"sub-{i}" / "summary.json", {**page.summary, "subject": f"sub-{i}", "lesion_volume_ml": 2.0**i}
-        )
+        replace(page.summary, subject=f"sub-{i}", lesion_volume_ml=2.0**i).write(out / f"sub-{i}" / "summary.json")
     for path, viewer in ((out / "sub-1" / "report.html", True), (collect.write_cohort(out), False)):
         visit(path, size, viewer=viewer)
         driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from flairline.postprocess.calibrated import RAISED
 from flairline.report import build, templates
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document, LabelMap, ScanPage
 from flairline.report.sections import methods
+from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -28,16 +28,18 @@ def full_cohort() -> CohortPage:
     """A cohort's page on which every section has something to say, in which every text is hostile."""
     scans = [
         CohortScan(
-            {
-                "subject": f"{EVIL}{i}",
-                "dataset": EVIL,
-                "lesion_volume_ml": 1.0 + i,
-                "n_lesions": i,
-                "threshold": {"value": 0.9, "rule": EVIL, "chosen_on": EVIL},
-                "note": EVIL,
-                "qc": {"flags": [EVIL], "snr": 3.0 + i},
-                "truth_ml": 2.0 + i,
-            },
+            Summary.from_json(
+                {
+                    "subject": f"{EVIL}{i}",
+                    "dataset": EVIL,
+                    "lesion_volume_ml": 1.0 + i,
+                    "n_lesions": i,
+                    "threshold": {"value": 0.9, "rule": EVIL, "chosen_on": EVIL},
+                    "note": EVIL,
+                    "qc": {"flags": [EVIL], "snr": 3.0 + i},
+                    "truth_ml": 2.0 + i,
+                }
+            ),
             href=f"{i}/report.html",
             site=f"{EVIL}{i % 2}",
             metrics={"dice": 0.4, "dice_at_oracle": 0.1 * i},
@@ -111,7 +113,7 @@ def test_only_the_pages_own_scripts_may_run(make_page):
 
 
 def test_a_bare_summary_is_enough(make_page):
-    page = replace(make_page(with_truth=False), summary={})
+    page = replace(make_page(with_truth=False), summary=Summary())
     text = text_of(build.scan_page(page))
     assert "sub-phantom" in text
     assert "No quality checks were run" in text
@@ -122,7 +124,7 @@ def test_methods_text_says_what_the_summary_says_and_cites_the_paper_once(make_p
     assert "at least 0.9850 were marked (threshold rule: quantile 0.985 of the brain; chosen on this scan)" in text
     assert "26-connected components of fewer than 20 voxels were removed" in text
     assert text.count("arXiv:2109.06023") == 1 and "[2]" not in text
-    bare = text_of(build.scan_page(replace(make_page(), summary={})))
+    bare = text_of(build.scan_page(replace(make_page(), summary=Summary())))
     assert "components of fewer" not in bare and "scored by" not in bare
 
 
@@ -269,18 +271,17 @@ def test_a_page_of_a_large_noisy_scan_stays_small_and_says_so():
 
 
 def test_scan_and_cohort_page_know_a_result_by_the_same_id(make_page, tmp_path):
-    from flairline.io.files import write_json
 
     page = make_page(threshold={"value": np.float32(0.985), "rule": "x", "chosen_on": "y"}, voxel_mm=(1.0, 2.0, np.nan))
-    write_json(tmp_path / "summary.json", page.summary)
-    read = json.loads((tmp_path / "summary.json").read_text())
+    page.summary.write(tmp_path / "summary.json")
+    read = Summary.read(tmp_path / "summary.json")
     assert CohortScan(read).scan_id == page.scan_id
-    assert CohortScan({**read, "method": "other"}).scan_id != page.scan_id
+    assert CohortScan(replace(read, method="other")).scan_id != page.scan_id
 
 
 def test_an_outlier_comes_before_what_is_like_the_others_and_is_found_by_the_word():
     volumes = [5.0, 5.1, 4.9, 5.2, 4.8, 5.05, 90.0]
-    scans = [CohortScan({"subject": f"s{i}", "lesion_volume_ml": volume}) for i, volume in enumerate(volumes)]
+    scans = [CohortScan(Summary(subject=f"s{i}", lesion_volume_ml=volume)) for i, volume in enumerate(volumes)]
     section = registry.load("report.sections", "cohort_table")(CohortPage("cohort", scans))
     rows = re.findall(r'<tr tabindex="0".*?</tr>', section.html, re.S)
     assert [re.search(r'data-subject="(.*?)"', row).group(1) for row in rows][:2] == ["s6", "s0"]
@@ -291,9 +292,9 @@ def test_an_outlier_comes_before_what_is_like_the_others_and_is_found_by_the_wor
 
 def test_flagged_and_failed_scans_come_first():
     scans = [
-        CohortScan({"subject": "a-fine"}),
-        CohortScan({"subject": "b-flagged", "qc": {"flags": ["low contrast"]}}),
-        CohortScan({"subject": "c-failed"}, error="Failed: no such file"),
+        CohortScan(Summary(subject="a-fine")),
+        CohortScan(Summary.from_json({"subject": "b-flagged", "qc": {"flags": ["low contrast"]}})),
+        CohortScan(Summary(subject="c-failed"), error="Failed: no such file"),
     ]
     html = build.cohort_page(CohortPage("c", scans))
     order = re.findall(r'data-subject="([^"]+)"', html)

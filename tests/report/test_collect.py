@@ -23,6 +23,7 @@ from flairline.report import build, collect, outliers, verdicts
 from flairline.report import judged as judged_pages
 from flairline.report.pages import CohortScan
 from flairline.report.verdicts import Verdict
+from flairline.summary import Flag, Quality, Summary
 
 runner = CliRunner()
 
@@ -151,11 +152,16 @@ def test_pages_are_made_as_asked_for(table, tmp_path):
 
 def test_who_is_looked_at_of_many():
     scans = [
-        CohortScan({"subject": f"s{i}", "dataset": "d"}, folder=f"d/s{i}", method="m", metrics={"dice_at_oracle": dice})
+        CohortScan(
+            Summary(subject=f"s{i}", dataset="d"), folder=f"d/s{i}", method="m", metrics={"dice_at_oracle": dice}
+        )
         for i, dice in enumerate([0.5 + 0.01 * (i % 10) for i in range(40)] + [0.01])
     ]
     flagged = CohortScan(
-        {"subject": "f", "dataset": "d", "qc": {"flags": ["noisy"]}}, folder="d/f", method="m", metrics={}
+        Summary(subject="f", dataset="d", qc=Quality(flags=(Flag(reason="noisy"),))),
+        folder="d/f",
+        method="m",
+        metrics={},
     )
     chosen = judged_pages.to_look_at([*scans, flagged])
     dice = sorted(scan.metrics.get("dice_at_oracle", 9) for scan in chosen)
@@ -164,7 +170,8 @@ def test_who_is_looked_at_of_many():
 
 def test_a_scan_of_two_methods_is_one_scan_to_its_quality_figures():
     def scan(number: int, method: str, dice: float) -> CohortScan:
-        summary = {"subject": f"s{number}", "dataset": "d", "qc": {"figures": {"brain_ml": 1000.0 + number}}}
+        checked = Quality(figures={"brain_ml": 1000.0 + number})
+        summary = Summary(subject=f"s{number}", dataset="d", qc=checked)
         return CohortScan(summary, folder=f"d/s{number}", method=method, metrics={"dice_at_oracle": dice})
 
     # The poor method's Dice are no outliers of the good one's.

@@ -39,10 +39,10 @@ def command(
     """
     from flairline.benchmarking.plan import Plan
     from flairline.benchmarking.source import FileSource
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
     from flairline.evaluation import protocols as known
 
-    table = Dataset(cases)
+    table = CaseTable(cases)
     if not {"score", "mask"} & set(table.columns()):
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def cases_of_table(path: Path) -> list[Any]:
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
 
-    return Dataset(path).cases()
+    return CaseTable(path).cases()
 
 
 def cases_of_datasets(datasets: list[str], need_truth: bool = True) -> tuple[list[Any], dict[str, str]]:
@@ -45,17 +45,13 @@ def training_data(
     out: Path,
 ) -> tuple[Any, list[str]]:
     """Healthy scans to train on, and what is known of their licences."""
-    from dataclasses import replace
-
     from flairline import registry
-    from flairline import segmentation as segmenting
+    from flairline.cases.names import cases_from_files, named
     from flairline.learning.data import TrainingData
     from flairline.preprocess.pipeline import preprocess_settings
 
     if scans:
-        found = segmenting.cases_from_files(scans)
-        named = zip(found, segmenting.folder_names(found), strict=True)
-        found = [replace(case, subject=name) for case, name in named]
+        found = named(cases_from_files(scans))
     elif table is not None:
         found = cases_of_table(table)
     else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +22,12 @@ from flairline.cli.options import (
 )
 from flairline.cli.show import leave, print_segmented, progress_bar, say, show_page
 from flairline.errors import InputError
+
+if TYPE_CHECKING:
+    from flairline.executor import Outcome
+    from flairline.io.dicom import Study
+    from flairline.segmentation import Done, Settings
+    from flairline.types import Case
 
 
 def command(
@@ -68,49 +76,96 @@ def command(
 
     Example: [bold]flairline segment flair.nii.gz --threshold q0.98 -o results[/bold]
     """
-    from functools import partial
-
-    from flairline import segmentation as segmenting
     from flairline.postprocess.threshold import parse_threshold
     from flairline.preprocess.pipeline import checked_space, preprocess_settings
-    from flairline.report import build
-    from flairline.report import scan_page as found
+    from flairline.segmentation import Settings
 
     if bool(flairs) == (cases is not None):
         msg = "Wanted FLAIR files or --cases TABLE, one of the two. See flairline segment --help."
         raise InputError(msg)
     prepare = preprocess_settings(brain, strip_on, registration, atlas, bias)
     brain_file = Path(brain) if prepare.brain == "auto" and brain != "auto" else None
-    for name, given in (("t1", t1), ("t2", t2), ("brain", brain_file)):
-        if cases is not None and given is not None:
-            msg = f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
-            raise InputError(msg)
+    given = _Given(tuple(flairs or ()), cases, t1, t2, brain_file, flair_series, t1_series)
+    given.check()
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
-    method = with_model(method, model)
-    settings = segmenting.Settings(method, rule, overwrite, prepare, checked_space(space), kept)
-    outcomes: list[Any] = []
-    with progress_bar() as progress, TemporaryDirectory() as scratch:
-        scans, studies = cases_of_table(cases) if cases is not None else [], {}
-        for one in flairs or []:
-            if one.is_dir():
-                case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
-                scans, studies[study.name] = [*scans, case], study
-                say(f"{study.name}: {' '.join(study.reasons)}")
-        files = [one for one in flairs or [] if not one.is_dir()]
-        scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
-        write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
-        after = segmenting.DicomAfter(studies if dicom_seg else {}, write_page if report else None)
-        for outcome in segmenting.run(scans, out, settings, jobs=jobs, after=after):
-            outcomes.append(outcome)
-            progress("segmenting", len(outcomes), len(scans))
-    done = [outcome.result for outcome in outcomes if outcome.result is not None]
-    page = done[0].folder / build.SCAN_PAGE if done else None
-    if report and len(scans) > 1:
-        from flairline.report import collect
-
-        collect.keep_failures(out, {one.item.subject: one.error for one in outcomes if one.error is not None})
-        page = collect.write_cohort(out)
+    settings = Settings(with_model(method, model), rule, overwrite, prepare, checked_space(space), kept)
+    outcomes = _segment(given, out, settings, report, dicom_seg, jobs)
+    page = _page(out, outcomes) if report else None
     print_segmented(outcomes, as_json)
-    show_page(page if report else None, open_page, as_json)
+    show_page(page, open_page, as_json)
     leave(sum(outcome.error is not None for outcome in outcomes), len(outcomes))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The scans that were named: files and DICOM folders with what belongs to them, or a table of cases."""
+
+    flairs: tuple[Path, ...]
+    table: Path | None
+    t1: Path | None
+    t2: Path | None
+    brain: Path | None
+    flair_series: int | None
+    t1_series: int | None
+
+    def check(self) -> None:
+        """Raise `InputError` where a file of one scan was given with a table."""
+        for name, file in (("t1", self.t1), ("t2", self.t2), ("brain", self.brain)):
+            if self.table is not None and file is not None:
+                msg = (
+                    f"Wanted --{name} FILE with one FLAIR, got it with --cases. Fill the table's column {name} instead."
+                )
+                raise InputError(msg)
+
+    def cases(self, work: Path) -> tuple[list[Case], dict[str, Study]]:
+        """The cases, and the DICOM studies that some come from, by name; those are converted into `work`."""
+        from flairline.cases.dicom import case_from_dicom
+        from flairline.cases.names import cases_from_files
+
+        if self.table is not None:
+            return cases_of_table(self.table), {}
+        cases: list[Case] = []
+        studies = {}
+        for folder in (path for path in self.flairs if path.is_dir()):
+            case, study = case_from_dicom(folder, work, self.flair_series, self.t1_series)
+            cases.append(case)
+            studies[study.name] = study
+            say(f"{study.name}: {' '.join(study.reasons)}")
+        files = [path for path in self.flairs if not path.is_dir()]
+        return [*cases, *(cases_from_files(files, self.t1, self.brain, self.t2) if files else [])], studies
+
+
+def _segment(
+    given: _Given, out: Path, settings: Settings, report: bool, dicom_seg: bool, jobs: int
+) -> list[Outcome[Case, Done]]:
+    from functools import partial
+
+    from flairline import segmentation
+    from flairline.cases.dicom import DicomAfter
+    from flairline.report.build import COHORT_PAGE
+    from flairline.report.scan_page import write_page
+
+    outcomes = []
+    with progress_bar() as progress, TemporaryDirectory() as scratch:
+        cases, studies = given.cases(settings.work or Path(scratch))
+        with_page = partial(write_page, index=f"../{COHORT_PAGE}" if len(cases) > 1 else None)
+        after = DicomAfter(studies if dicom_seg else {}, with_page if report else None)
+        for outcome in segmentation.run(cases, out, settings, jobs=jobs, after=after):
+            outcomes.append(outcome)
+            progress("segmenting", len(outcomes), len(cases))
+    return outcomes
+
+
+def _page(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> Path | None:
+    """The page to show: the scan's own, or, written here, that of all scans."""
+    from flairline.report import build
+
+    if len(outcomes) > 1:
+        from flairline.report import collect  # what only a cohort needs
+
+        failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
+        collect.keep_failures(out, failures)
+        return collect.write_cohort(out)
+    folders = [outcome.result.folder for outcome in outcomes if outcome.result is not None]
+    return folders[0] / build.SCAN_PAGE if folders else None

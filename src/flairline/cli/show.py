@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from flairline.types import no_progress
 
 if TYPE_CHECKING:
     from flairline.benchmarking.rows import Row
-    from flairline.types import Progress
+    from flairline.executor import Outcome
+    from flairline.segmentation import Done
+    from flairline.types import Case, Progress
 
 SOME_FAILED, NOTHING_DONE, STOPPED = 1, 2, 130
 
@@ -76,27 +78,31 @@ def _method_of(row: Row) -> str:
     return f"{row.method} (has seen these patients)" if row.seen else row.method
 
 
-def print_segmented(outcomes: list[Any], as_json: bool) -> None:
+def print_segmented(outcomes: Sequence[Outcome[Case, Done]], as_json: bool) -> None:
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
     failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
     if as_json:
-        typer.echo(json.dumps({"subjects": [one.summary for one in done], "failures": failures}, indent=2))
+        typer.echo(
+            json.dumps({"subjects": [finished.summary.to_json() for finished in done], "failures": failures}, indent=2)
+        )
         say_failures(failures)
         return
     lines = []
-    for one in done:
-        summary = one.summary
-        threshold = f"{summary['threshold']['value']:.4g} ({summary['threshold']['rule']})"
-        status = "was there already" if one.kept else "done"
-        volume = f"{summary['lesion_volume_ml']:.2f}"
-        lines.append([summary["subject"], volume, str(summary["n_lesions"]), threshold, status, str(one.folder)])
+    for finished in done:
+        summary = finished.summary
+        cut = summary.threshold
+        threshold = f"{cut.value:.4g} ({cut.rule})" if cut is not None else "?"
+        volume = f"{summary.lesion_volume_ml:.2f}" if summary.lesion_volume_ml is not None else "?"
+        status = "was there already" if finished.kept else "done"
+        subject = summary.subject or finished.folder.name
+        lines.append([subject, volume, str(summary.n_lesions), threshold, status, str(finished.folder)])
     if lines:
         columns = ["subject", "volume ml", "lesions", "threshold", "status", "folder"]
-        print_table(f"Segmented with {done[0].summary['recipe']}", columns, lines)
-    for one in done:
-        for flag in (one.summary.get("qc") or {}).get("flags", []):
-            say(f"flairline: LOOK AT {one.summary['subject']}: {flag['figure']} {flag['reason']}.")
-    for note in sorted({one.summary["note"] for one in done if one.summary.get("note")}):
+        print_table(f"Segmented with {done[0].summary.recipe}", columns, lines)
+    for finished in done:
+        for flag in (finished.summary.qc.flags or ()) if finished.summary.qc is not None else ():
+            say(f"flairline: LOOK AT {finished.summary.subject}: {flag.figure} {flag.reason}.")
+    for note in sorted({finished.summary.note for finished in done if finished.summary.note}):
         typer.echo(f"Mind: the volume is {note}.")
     if done:
         typer.echo("Research use only, not for diagnosis.")

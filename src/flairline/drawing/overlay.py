@@ -1,26 +1,27 @@
 """One picture of one scan: what went in, the score, and what was found, missed and marked falsely.
 
-Axial slices in radiological convention: seen from the feet, the patient's left is on the right of the picture. The
-colours are those of Okabe and Ito, told apart with any colour vision; they also differ in lightness, and the contours
-in their dashes, so that a grey print can be read.
+Axial slices in radiological convention: seen from the feet, the patient's left is on the right of the picture. Colours
+and dashes are those of `drawing.palette`.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flairline.drawing.palette import MARKS, MASK, compared
 from flairline.errors import GridError
 from flairline.io.files import write_bytes
 from flairline.types import BoolArray, Mask, Scan, Volume
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 CONVENTION = "Radiological convention: the patient's left (L) is on the right of the picture."
 MIN_APART_MM = 8.0
@@ -32,19 +33,10 @@ WIDTH_INCHES = 2.6
 DPI = 100
 
 
-@dataclass(frozen=True)
-class _Class:
-    """How one kind of voxel is drawn."""
-
-    name: str
-    colour: str
-    dashes: Literal["solid", "dashed", "dotted"]
-
-
-FOUND = _Class("found", "#56B4E9", "solid")  # the colours of the pages
-MISSED = _Class("missed", "#F0E442", "dashed")
-FALSE = _Class("false", "#D55E00", "dotted")
-MARKED = _Class("marked (there is no truth)", "#F0E442", "solid")
+Marked = Mapping[str, BoolArray]
+"""Name in `MARKS` -> boolean array (x, y, z)."""
+LEGEND = {MASK: "marked (there is no truth)"}
+"""What the legend says instead of a mark's name."""
 
 
 def write_overlay(
@@ -79,18 +71,19 @@ def write_overlay(
             )
             raise GridError(msg)
     chosen = choose_slices(scan, mask, truth, slices)
-    write_bytes(path, _png(scan, score, classes(mask, truth), chosen, title))
+    marks = compared(mask.array, None if truth is None else truth.array)
+    content = io.BytesIO()
+    # The same input gives the same bytes.
+    _drawn(scan, score, marks, chosen, title).savefig(content, format="png", metadata={"Software": None})
+    write_bytes(path, content.getvalue())
 
 
-def classes(mask: Mask, truth: Mask | None) -> list[tuple[_Class, BoolArray]]:
-    """The voxels (x, y, z) of every class: found, missed, false; without a truth those that are marked."""
-    if truth is None:
-        return [(MARKED, mask.array)]
-    return [
-        (FOUND, mask.array & truth.array),
-        (MISSED, ~mask.array & truth.array),
-        (FALSE, mask.array & ~truth.array),
-    ]
+def overlay_figure(
+    scan: Scan, score: Volume, mask: Mask, truth: Mask | None = None, title: str = "", slices: int = 4
+) -> Figure:
+    """The picture of `write_overlay` as a figure of matplotlib that belongs to no window."""
+    marks = compared(mask.array, None if truth is None else truth.array)
+    return _drawn(scan, score, marks, choose_slices(scan, mask, truth, slices), title)
 
 
 def choose_slices(scan: Scan, mask: Mask, truth: Mask | None, count: int) -> list[int]:
@@ -122,7 +115,7 @@ def _widest_slices(array: BoolArray) -> list[int]:
     return per_slice[1:].argmax(axis=1)[np.argsort(-sizes, kind="stable")].tolist()
 
 
-def _png(scan: Scan, score: Volume, marks: list[tuple[_Class, BoolArray]], chosen: list[int], title: str) -> bytes:
+def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: str) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -143,7 +136,7 @@ def _png(scan: Scan, score: Volume, marks: list[tuple[_Class, BoolArray]], chose
     images = [
         (scan.flair.array, grey, "input"),
         (score.array, hot, "score"),
-        (scan.flair.array, dim, "marked" if marks[0][0] is MARKED else "comparison"),
+        (scan.flair.array, dim, "marked" if MASK in marks else "comparison"),
     ]
     heat = None
     for row, (array, look, name) in enumerate(images):
@@ -160,9 +153,7 @@ def _png(scan: Scan, score: Volume, marks: list[tuple[_Class, BoolArray]], chose
                 axes.set_ylabel(name, fontsize=9)
     figure.suptitle(title or scan.subject, fontsize=10, y=1 - 0.12 / height, va="top")
     _legend(figure, heat, marks, width, height)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})  # the same input gives the same bytes
-    return content.getvalue()
+    return figure
 
 
 def _box(scan: Scan) -> tuple[slice, slice]:
@@ -220,13 +211,13 @@ def _letters(axes: Axes) -> None:
         )  # fmt: skip
 
 
-def _draw_classes(axes: Axes, marks: list[tuple[_Class, BoolArray]], box: tuple[slice, slice], z: int) -> None:
+def _draw_classes(axes: Axes, marks: Marked, box: tuple[slice, slice], z: int) -> None:
     """A light fill and a contour for each class that the slice has."""
     from matplotlib.colors import to_rgba
 
     columns_shown, rows_shown = (side.stop - side.start for side in box)
-    for kind, array in marks:
-        part = _seen(array, box, z)
+    for name, array in marks.items():
+        kind, part = MARKS[name], _seen(array, box, z)
         if not part.any():
             continue
         fill = np.zeros((*part.shape, 4))
@@ -239,16 +230,17 @@ def _draw_classes(axes: Axes, marks: list[tuple[_Class, BoolArray]], box: tuple[
     axes.set_ylim(-0.5, rows_shown - 0.5)  # contours moved the limits
 
 
-def _legend(figure: Any, heat: Any, marks: list[tuple[_Class, BoolArray]], width: float, height: float) -> None:
+def _legend(figure: Any, heat: Any, marks: Marked, width: float, height: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
         (Patch(facecolor=kind.colour, alpha=0.5), Line2D([], [], color=kind.colour, linestyle=kind.dashes))
-        for kind, _ in marks
+        for kind in (MARKS[name] for name in marks)
     ]
     figure.legend(
-        handles, [kind.name for kind, _ in marks], loc="lower left", bbox_to_anchor=(0.3 / width, 0.3 / height),
+        handles, [LEGEND.get(name, name) for name in marks],
+        loc="lower left", bbox_to_anchor=(0.3 / width, 0.3 / height),
         ncol=len(marks), fontsize=9, frameon=False, facecolor="white", handlelength=2.6, borderpad=0.2,
     )  # fmt: skip
     bar = figure.add_axes((1 - 1.75 / width, 0.5 / height, 1.2 / width, 0.13 / height))

@@ -12,7 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from flairline import registry
-from flairline.drawing.figures import thumbnail
+from flairline.drawing.mosaic import thumbnail
 from flairline.io.files import write_bytes, write_text
 from flairline.report import templates
 from flairline.report.pages import DISCLAIMER, CohortPage, Page, ScanPage, Section

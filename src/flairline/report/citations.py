@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from flairline.postprocess.calibrated import RAISED
+from flairline.summary import Preprocessing
 
 CITATIONS: Mapping[str, str] = {
     "dcm2niix": "Li X, Morgan PS, Ashburner J, Smith J, Rorden C. The first step for neuroimaging data analysis: DICOM"
@@ -47,9 +47,9 @@ Cite = Callable[[str], str]
 """From a reference to its mark in the text (" [2]")."""
 
 
-def preprocessing_sentences(steps: Mapping[str, Any], cite: Cite) -> list[str]:
-    """One sentence for each step that ran, as `preprocess.described.describe` names them."""
-    versions = steps.get("versions") or {}
+def preprocessing_sentences(steps: Preprocessing, cite: Cite) -> list[str]:
+    """One sentence for each step that ran."""
+    versions = steps.versions or {}
 
     def tool(name: str) -> str:
         known = f" {versions[name]}" if name in versions and name != "mni" else ""
@@ -58,19 +58,18 @@ def preprocessing_sentences(steps: Mapping[str, Any], cite: Cite) -> list[str]:
         return f"{NAMES.get(name, name)}{known}{cite(CITATIONS[name]) if name in CITATIONS else ''}"
 
     sentences = []
-    if steps.get("converter"):
-        sentences.append(f"DICOM files were converted to NIfTI with {tool(str(steps['converter']))}.")
-    sentences += _of_brain(str(steps.get("brain") or ""), str(steps.get("brain_of") or "flair"), tool)
-    if steps.get("flair_to_t1"):
-        sentences.append(f"FLAIR and T1-weighted image were registered rigidly with {tool(str(steps['flair_to_t1']))}.")
-    if steps.get("bias"):
-        sentences.append(f"The FLAIR's bias field was corrected with {tool(str(steps['bias']))}.")
-    if steps.get("to_atlas") and steps.get("atlas"):
-        moved = "T1-weighted image" if steps.get("flair_to_t1") else "FLAIR"
-        atlas = str(steps["atlas"])
-        where = tool(atlas) if atlas in CITATIONS else f"the atlas “{atlas}”"
+    if steps.converter:
+        sentences.append(f"DICOM files were converted to NIfTI with {tool(steps.converter)}.")
+    sentences += _of_brain(steps.brain or "", steps.brain_of or "flair", tool)
+    if steps.flair_to_t1:
+        sentences.append(f"FLAIR and T1-weighted image were registered rigidly with {tool(steps.flair_to_t1)}.")
+    if steps.bias:
+        sentences.append(f"The FLAIR's bias field was corrected with {tool(steps.bias)}.")
+    if steps.to_atlas and steps.atlas:
+        moved = "T1-weighted image" if steps.flair_to_t1 else "FLAIR"
+        where = tool(steps.atlas) if steps.atlas in CITATIONS else f"the atlas “{steps.atlas}”"
         sentences.append(f"{where[0].upper()}{where[1:]} and the {moved} were registered affinely with"
-                         f" {tool(str(steps['to_atlas']))}.")  # fmt: skip
+                         f" {tool(steps.to_atlas)}.")  # fmt: skip
     return sentences
 
 

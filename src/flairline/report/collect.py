@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from flairline import segmentation as segment
 from flairline.benchmarking import ablation
 from flairline.benchmarking.paper import published, reconstruction, tables
 from flairline.benchmarking.rows import COHORT
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.store import StoredScore
-from flairline.drawing.figures import compared, thumbnail
+from flairline.drawing.mosaic import thumbnail
+from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.counts import Counts
 from flairline.evaluation.lesions import BySize
@@ -28,6 +28,7 @@ from flairline.io.tables import read_lines, read_records
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
+from flairline.summary import SUMMARY, Flag, Quality, Summary
 from flairline.types import Mask, Space, Volume
 
 DETAILS = "report.json"
@@ -227,8 +228,8 @@ def thumbnail_name(name: str, method: str) -> str:
 
 def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
     scans = []
-    for path in sorted(out.glob(f"*/{segment.SUMMARY}")):
-        summary = segment.read_summary(path)
+    for path in sorted(out.glob(f"*/{SUMMARY}")):
+        summary = Summary.read(path)
         folder = path.parent
         page = folder / build.SCAN_PAGE
         given = known.get(folder.name, verdicts.Verdict())
@@ -237,7 +238,7 @@ def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortS
                 summary=summary,
                 href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
                 thumbnail=_bytes(folder / build.THUMBNAIL),
-                site=str(summary.get("site") or ""),
+                site=summary.site or "",
                 verdict=given.verdict,
                 note=given.note,
                 at=given.at,
@@ -254,7 +255,12 @@ def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -
         error = f"Failed: {reason}"
         scans.append(
             CohortScan(
-                {"subject": subject}, error=error, verdict=given.verdict, note=given.note, at=given.at, folder=subject
+                Summary(subject=subject),
+                error=error,
+                verdict=given.verdict,
+                note=given.note,
+                at=given.at,
+                folder=subject,
             )
         )
     return scans
@@ -289,20 +295,27 @@ def _judged(
     return scans
 
 
-def _judged_summary(scan: Mapping[str, Any]) -> dict[str, Any]:
+def _judged_summary(scan: Mapping[str, Any]) -> Summary:
     """What a segmented scan's summary would say, as far as a benchmark knows it."""
-    summary = {"subject": scan["subject"], "dataset": scan["dataset"], "truth_ml": scan.get("truth_ml")}
     figures = {name: value for name, value in (scan.get("figures") or {}).items() if value is not None}
-    if figures:
-        summary["qc"] = {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)]}
-    return summary
+    return Summary(
+        subject=scan["subject"], dataset=scan["dataset"], truth_ml=scan.get("truth_ml"), qc=quality_of(figures)
+    )
+
+
+def quality_of(figures: Mapping[str, float]) -> Quality | None:
+    """Figures of a judged scan with the flags that they raise; None where there are none."""
+    if not figures:
+        return None
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    return Quality(figures=dict(figures), flags=flags)
 
 
 def _size(scan: CohortScan) -> list[dict[str, Any]]:
-    truth_ml, dice = scan.summary.get("truth_ml"), scan.metrics.get("dice_at_oracle", float("nan"))
+    truth_ml, dice = scan.summary.truth_ml, scan.metrics.get("dice_at_oracle", float("nan"))
     if not truth_ml or not np.isfinite(dice):
         return []
-    described = {"dataset": scan.summary.get("dataset", ""), "method": scan.method}
+    described = {"dataset": scan.summary.dataset or "", "method": scan.method}
     return [{**described, "truth_ml": truth_ml, "dice": dice, "href": scan.href}]
 
 

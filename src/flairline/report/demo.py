@@ -64,7 +64,7 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
     shutil.rmtree(work)
     pictures = []
     for case, segmented in zip(cases, done, strict=True):
-        pictures.append(_draw(out / f"{case.subject}.png", case, segmented.folder, segmented.summary["note"]))
+        pictures.append(_draw(out / f"{case.subject}.png", case, segmented.folder, segmented.summary.note or ""))
         progress("drawing", len(pictures), patients)
     pages = [segmented.folder / "report.html" for segmented in done]
     return Shown(
@@ -72,8 +72,8 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
         _found_by_kind(cases, done),
         pictures,
         pages,
-        str(done[0].summary["recipe"]),
-        str(done[0].summary["note"]),
+        done[0].summary.recipe or "",
+        done[0].summary.note or "",
     )
 
 

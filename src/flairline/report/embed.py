@@ -15,7 +15,7 @@ import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
 
-from flairline.drawing.figures import brain_box, display_window
+from flairline.drawing.mosaic import brain_box, display_window
 from flairline.imaging.resample import resample_volume
 from flairline.report.pages import ScanPage
 from flairline.types import Space, Volume

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,16 @@ from flairline import segmentation as segment
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.source import About, MapSource
 from flairline.benchmarking.store import StoredScore
-from flairline.drawing.figures import compared, thumbnail
+from flairline.drawing.mosaic import thumbnail
+from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes
 from flairline.io.versions import versions
-from flairline.preprocess import quality
 from flairline.report import build, collect
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
+from flairline.summary import Parameters, Summary
 from flairline.types import BoolArray, Mask, Progress, Scan, Space, Threshold, Volume, no_progress
 
 Pages = Literal["all", "some", "none"]
@@ -93,7 +94,7 @@ def to_look_at(scans: Sequence[CohortScan]) -> list[CohortScan]:
     for scan in scans:
         dice = scan.metrics.get("dice_at_oracle", float("nan"))
         if dice == dice:
-            groups.setdefault((scan.method, str(scan.summary.get("dataset"))), []).append((dice, scan))
+            groups.setdefault((scan.method, str(scan.summary.dataset)), []).append((dice, scan))
     chosen = [scan for scan in scans if scan.flags] + [scan for scan, _ in outliers_of(scans)]
     for group in groups.values():
         ordered = [scan for _, scan in sorted(group, key=lambda entry: entry[0])]
@@ -155,16 +156,13 @@ def page_of(
     if protocol.brain_only:
         truth, mask = truth & brain, mask & brain
     scan = Scan.of(row.subject, Volume(np.ascontiguousarray(flair), space), Mask(brain, space))
+    found, summary = Mask(mask, space), _summary(row, about, threshold, protocol, stored)
     return ScanPage(
         scan,
         Volume(score, space),
-        Mask(mask, space),
+        found,
         threshold,
-        {
-            **_what_ran(row, about, threshold, stored),
-            **segment.measure(Mask(mask, space), scan.brain),
-            **_how_judged(row, about, protocol, stored),
-        },
+        summary.measured(found, scan.brain, segment.lesions_of(found, scan.brain)),
         Mask(truth, space) if stored.has_truth else None,
         index=f"../{build.COHORT_PAGE}",
         row=row,
@@ -188,29 +186,19 @@ def _own_threshold(score: NDArray[np.float32], mask: BoolArray, about: About) ->
     return Threshold(value, about.threshold_rule, about.threshold_chosen_on)
 
 
-def _what_ran(row: CohortScan, about: About, threshold: Threshold, stored: StoredScore) -> dict[str, Any]:
-    """The first half of what the page says of the scan, in the words of summary.json."""
-    return {
-        "subject": row.subject,
-        "dataset": stored.case.dataset,
-        "method": about.method or row.method,
-        **({"recipe": about.recipe} if about.recipe else {}),
-        "threshold": asdict(threshold),
-        "note": about.note,
-    }
-
-
-def _how_judged(row: CohortScan, about: About, protocol: Protocol, stored: StoredScore) -> dict[str, Any]:
-    """The second half, behind the measures of the mask."""
+def _summary(row: CohortScan, about: About, threshold: Threshold, protocol: Protocol, stored: StoredScore) -> Summary:
+    """What the page says of the scan but for the measures of its mask, in the words of summary.json."""
     components = about.components or protocol.components_at(stored.spacing_mm)
-    return {
-        **({"site": row.site} if row.site else {}),
-        **({"qc": {"figures": dict(stored.figures), "flags": _flags(stored)}} if stored.figures else {}),
-        "metrics": {name: value for name, value in row.metrics.items() if value == value},
-        "parameters": {"protocol": protocol.describe(), "components": asdict(components)},
-        "versions": versions(),
-    }
-
-
-def _flags(stored: StoredScore) -> list[dict[str, Any]]:
-    return [asdict(flag) for flag in quality.flags(stored.figures)]
+    return Summary(
+        subject=row.subject,
+        dataset=stored.case.dataset,
+        method=about.method or row.method,
+        recipe=about.recipe or None,
+        threshold=threshold,
+        note=about.note,
+        site=row.site or None,
+        qc=collect.quality_of(stored.figures),
+        metrics={name: value for name, value in row.metrics.items() if value == value},
+        parameters=Parameters(protocol=protocol.describe(), components=asdict(components)),
+        versions=versions(),
+    )

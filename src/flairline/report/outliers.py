@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def outliers_of(scans: Sequence[CohortScan]) -> list[tuple[CohortScan, str]]:
 
 def group_of(scan: CohortScan) -> tuple[str, str]:
     """Method and data set: scans of different ones are not compared."""
-    return scan.method, str(scan.summary.get("dataset") or "")
+    return scan.method, scan.summary.dataset or ""
 
 
 def outlying_by_group(known: Sequence[tuple[CohortScan, float]]) -> np.ndarray:
@@ -64,15 +64,16 @@ def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, 
     seen: set[str] = set()
     for scan in scans:
         summary = scan.summary
-        quality = {} if scan.key in seen else quality_figures(summary.get("qc"))  # one scan, however many methods
-        if "brain_volume_ml" in summary:
+        # One scan, however many methods.
+        quality = {} if scan.key in seen or summary.qc is None else summary.qc.numbers
+        if summary.brain_volume_ml is not None:
             quality.pop("brain_ml", None)
         seen.add(scan.key)
         figures: dict[str, Any] = {
-            "Volume (ml)": summary.get("lesion_volume_ml"),
-            "Regions": summary.get("n_lesions"),
-            "Threshold": (summary.get("threshold") or {}).get("value"),
-            "Brain volume (ml)": summary.get("brain_volume_ml"),
+            "Volume (ml)": summary.lesion_volume_ml,
+            "Regions": summary.n_lesions,
+            "Threshold": summary.threshold.value if summary.threshold is not None else None,
+            "Brain volume (ml)": summary.brain_volume_ml,
             **{words: scan.metrics[name] for name, words in METRICS.items() if name in scan.metrics},
             **{_words(name).capitalize(): value for name, value in quality.items()},
         }
@@ -80,12 +81,3 @@ def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, 
             if isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value):
                 found.setdefault(name, []).append((scan, float(value)))
     return found
-
-
-def quality_figures(qc: Any) -> dict[str, float]:
-    """Numbers of a summary's `qc`, at its top or under `figures`."""
-    if not isinstance(qc, Mapping):
-        return {}
-    inner = qc.get("figures")
-    figures = {**qc, **inner} if isinstance(inner, Mapping) else {**qc}
-    return {str(k): float(v) for k, v in figures.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}

@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 IDENTITY = ("subject", "dataset", "method", "recipe", "threshold", "inputs")
@@ -31,7 +32,7 @@ class LabelMap:
 class ScanPage:
     """Everything the page of one scan shows.
 
-    All images lie on the scan's own grid. `summary` is what summary.json holds; keys that are missing are left out of
+    All images lie on the scan's own grid. `summary` is what summary.json holds; what it does not know is left out of
     the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `native_to_atlas` is the 4x4
     matrix from the scan's RAS mm to the atlas's, and `tissues` and `lobes` name what lies where on the atlas's own
     grid. `index` is the relative address of the cohort's page, if there is one; `viewer_characters` is how much of the
@@ -43,7 +44,7 @@ class ScanPage:
     score: Volume
     mask: Mask
     threshold: Threshold
-    summary: Mapping[str, Any] = field(default_factory=dict)
+    summary: Summary = field(default_factory=Summary)
     truth: Mask | None = None
     atlas: Volume | None = None
     tissues: LabelMap | None = None
@@ -57,7 +58,7 @@ class ScanPage:
     @property
     def subject(self) -> str:
         """Name of the subject, as text."""
-        return str(self.summary.get("subject") or self.scan.subject)
+        return self.summary.subject or self.scan.subject
 
     @property
     def key(self) -> str:
@@ -69,7 +70,7 @@ class ScanPage:
         """Sixteen hex digits that know this result: a browser keeps its verdict under them."""
         if self.row is not None:
             return self.row.scan_id
-        return result_id(self.summary or {"subject": self.subject})
+        return result_id(Summary(subject=self.subject) if self.summary == Summary() else self.summary)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class CohortScan:
     named where one scan has a row for each of several methods, which then share its verdict.
     """
 
-    summary: Mapping[str, Any]
+    summary: Summary
     href: str | None = None
     thumbnail: bytes | None = None
     site: str = ""
@@ -97,7 +98,7 @@ class CohortScan:
     @property
     def subject(self) -> str:
         """Name of the subject, as text."""
-        return str(self.summary.get("subject", ""))
+        return self.summary.subject or ""
 
     @property
     def key(self) -> str:
@@ -107,8 +108,8 @@ class CohortScan:
     @property
     def flags(self) -> list[str]:
         """Quality flags in words, a failure first."""
-        qc = self.summary.get("qc") or {}
-        return [*([self.error] if self.error else []), *flags_of(qc)]
+        raised = self.summary.qc.words if self.summary.qc is not None else []
+        return [*([self.error] if self.error else []), *raised]
 
     @property
     def scan_id(self) -> str:
@@ -188,23 +189,12 @@ Page = ScanPage | CohortPage
 """A section's `render(page: Page) -> Section | None` gives None where it has nothing to say about that page."""
 
 
-def flags_of(qc: Any) -> list[str]:
-    """Flags of a summary's `qc` as texts: a list of texts, or of {figure, value, reason}."""
-    flags = qc.get("flags") if isinstance(qc, Mapping) else qc
-    texts = []
-    for flag in flags or []:
-        if isinstance(flag, Mapping):
-            words = (str(flag.get("figure") or "").replace("_", " "), str(flag.get("reason") or flag.get("text") or ""))
-            flag = ": ".join(filter(None, words))
-        texts.append(str(flag))
-    return [text for text in texts if text]
-
-
-def result_id(summary: Mapping[str, Any]) -> str:
+def result_id(summary: Summary) -> str:
     """Sixteen hex digits of a result: the same when it is made again the same way of the same files."""
-    known = {key: summary.get(key) for key in IDENTITY}
+    content = summary.to_json()
+    known = {key: content.get(key) for key in IDENTITY}
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=_as_json).encode()).hexdigest()[:16]
 
 
 def _as_json(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flairline.cases.names import folder_names
 from flairline.errors import InputError
 from flairline.io.files import write_json
 from flairline.types import Case
@@ -66,8 +67,6 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
 
     A verdict knows its scan by the folder that `segment` gave it, or by `Case.key` as a benchmark's page does.
     """
-    from flairline.segmentation import folder_names
-
     failed = {name for name, verdict in verdicts.items() if verdict.verdict == "fail"}
     kept, left_out = [], []
     for case, folder in zip(cases, folder_names(cases), strict=True):
@@ -80,8 +79,6 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
 
 def of_no_case(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> list[str]:
     """Names in a file of verdicts that none of the cases has: of other scans, or of scans that were renamed."""
-    from flairline.segmentation import folder_names
-
     return sorted(verdicts.keys() - {case.key for case in cases} - set(folder_names(cases)))
 
 

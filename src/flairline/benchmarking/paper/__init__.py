@@ -1,4 +1,5 @@
-"""Results come in; tables 1 to 4 and figures 2 to 4 of Meissen et al. 2021 go out, with the published values.
+"""What Meissen et al. 2021 printed, measured anew: their tables and figures, with their value beside every one of ours.
 
-`published/tables.csv` holds what the paper printed, `published` reads it. It must not import report or cli.
+Comes in: rows and counts of a finished benchmark, and the published values as a table. Goes out: tables (csv, md,
+tex) and figures (svg, png). It imports no method and no page: which row a method is in print, the method says itself.
 """

@@ -1,8 +1,7 @@
 """Figures 2 and 3 of the paper, and three more: precision and recall, Dice by threshold, Dice by lesion size.
 
-Slices are shown in radiological convention (the patient's left is on the right). Colours are those of Okabe and Ito,
-told apart with any colour vision; lines also differ in their dashes, so that a grey print can be read. Every figure is
-written as PNG and SVG.
+Slices are shown in radiological convention (the patient's left is on the right). Lines differ in their dashes as well
+as in their colours, so that a grey print can be read. Every figure is written as PNG and SVG.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from flairline.benchmarking.judge import Result
 from flairline.benchmarking.paper.published import dataset_name
 from flairline.benchmarking.source import MapSource
+from flairline.drawing.palette import PRINT_COLOURS, PRINT_DASHES, TRUTH_COLOUR
 from flairline.evaluation.counts import precision_recall
 from flairline.evaluation.protocols import Protocol
 from flairline.imaging.components import label_components
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 2
 """Slices shown of each data set."""
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 2)))
-TRUTH_COLOUR = "#E69F00"
 SIZES_ML = (0.0, 0.02, 0.1, 1.0, 10.0, np.inf)
 """Edges of the lesion sizes that are told apart; 0.02 ml are 20 voxels of 1 mm."""
 RASTER = 1000
@@ -167,7 +164,7 @@ def draw_precision_recall(results: Sequence[Result]) -> Figure:
             for result in results
             if (dataset, result.method) in result.stored
         ]
-        for (result, counts), colour, dashes in zip(shown, _cycle(COLOURS), _cycle(DASHES), strict=False):
+        for (result, counts), colour, dashes in zip(shown, _cycle(PRINT_COLOURS), _cycle(PRINT_DASHES), strict=False):
             if counts.positives:
                 precision, recall = precision_recall(counts)
                 _line(axis, recall, precision, colour, dashes, result.method)
@@ -186,8 +183,8 @@ def draw_dice_by_threshold(result: Result) -> Figure:
             continue
         thresholds, before, after = (counts.tried or counts).dice_curves()
         marked = np.isfinite(thresholds) & (thresholds >= counts.minimum) & (thresholds <= counts.maximum)
-        _line(axis, thresholds[marked], before[marked], COLOURS[0], DASHES[1], "before the filter")
-        _line(axis, thresholds[marked], after[marked], COLOURS[1], DASHES[0], "after the filter")
+        _line(axis, thresholds[marked], before[marked], PRINT_COLOURS[0], PRINT_DASHES[1], "before the filter")
+        _line(axis, thresholds[marked], after[marked], PRINT_COLOURS[1], PRINT_DASHES[0], "after the filter")
         oracle = counts.oracle()
         axis.plot(oracle.threshold, oracle.dice, "o", color="black", markersize=4, label=f"oracle {oracle.dice:.3f}")
         axis.legend(fontsize=7, frameon=False)
@@ -202,7 +199,7 @@ def draw_dice_by_size(result: Result) -> Figure:
     names.append(f"{SIZES_ML[-2]:g} and more")
     for axis, (dataset, _) in zip(axes, result.stored, strict=True):
         dice, lesions = dice_by_size(result, dataset)
-        axis.bar(range(len(dice)), np.nan_to_num(dice), color=COLOURS[0], edgecolor="black", linewidth=0.6)
+        axis.bar(range(len(dice)), np.nan_to_num(dice), color=PRINT_COLOURS[0], edgecolor="black", linewidth=0.6)
         for place, (value, count) in enumerate(zip(dice, lesions, strict=True)):
             axis.text(place, np.nan_to_num(value) + 0.02, f"{count}", ha="center", fontsize=7)
         axis.set_xticks(range(len(dice)), names, fontsize=7, rotation=30, ha="right")

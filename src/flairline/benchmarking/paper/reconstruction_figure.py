@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.benchmarking.judge import Result
-from flairline.benchmarking.paper.figures import TRUTH_COLOUR, as_shown, file_name, picture_axes, save
+from flairline.benchmarking.paper.figures import as_shown, file_name, picture_axes, save
 from flairline.benchmarking.paper.published import dataset_name
 from flairline.benchmarking.source import MapSource
 from flairline.benchmarking.store import StoredScore
+from flairline.drawing.palette import TRUTH_COLOUR
 from flairline.evaluation.protocols import Protocol
 from flairline.learning.slices.slices import to_unit
 from flairline.types import BoolArray, Case, Progress, Scan

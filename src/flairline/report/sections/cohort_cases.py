@@ -27,7 +27,7 @@ def render(page: Page) -> Section | None:
     for scan in page.scans:
         dice = scan.metrics.get("dice_at_oracle", float("nan"))
         if dice == dice:
-            name = ", ".join(filter(None, (scan.method, str(scan.summary.get("dataset") or ""))))
+            name = ", ".join(filter(None, (scan.method, scan.summary.dataset or "")))
             groups.setdefault(name, []).append((dice, scan))
     if not groups:
         return None

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from flairline.drawing.figures import LINES, new_figure, svg
+from flairline.drawing.curves import new_figure, svg
+from flairline.drawing.palette import LINES
 from flairline.report.pages import CohortPage, Page, Section
 from flairline.report.templates import render_text
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from flairline.drawing.figures import new_figure, svg
+from flairline.drawing.curves import new_figure, svg
+from flairline.drawing.palette import BAR_COLOUR, LIMIT_COLOUR
 from flairline.report.outliers import FENCE, MIN_SCANS, figures_of, group_of, outlying_by_group
 from flairline.report.pages import CohortPage, CohortScan, Page, Section
 from flairline.report.templates import number, render_text
@@ -54,9 +55,9 @@ def _chart(name: str, known: Sequence[tuple[CohortScan, float]]) -> dict[str, An
     values = np.array([value for _, value in known])
     out = outlying_by_group(known)
     figure, axes = new_figure(5.0, 2.3)
-    axes.hist(values, bins=min(40, max(8, round(len(values) ** 0.5) * 2)), color="#7fa6bd")
+    axes.hist(values, bins=min(40, max(8, round(len(values) ** 0.5) * 2)), color=BAR_COLOUR)
     if out.any():
-        dots = axes.scatter(values[out], np.zeros(int(out.sum())), color="#b3430a", s=34, zorder=3, clip_on=False)
+        dots = axes.scatter(values[out], np.zeros(int(out.sum())), color=LIMIT_COLOUR, s=34, zorder=3, clip_on=False)
         dots.set_urls([scan.href for (scan, _), is_out in zip(known, out, strict=True) if is_out])
     axes.set_xlabel(name, parse_math=False)
     axes.set_ylabel("scans")

@@ -32,7 +32,7 @@ def render(page: Page) -> Section | None:
     """Counts, the notes of the scans, the most frequent flags."""
     if not isinstance(page, CohortPage):
         return None
-    volumes = sorted(float(s.summary["lesion_volume_ml"]) for s in page.scans if _known(s.summary))
+    volumes = sorted(volume for s in page.scans if (volume := s.summary.lesion_volume_ml) is not None)
     flags = Counter(flag for scan in page.scans for flag in scan.flags)
     html = render_text(
         TEMPLATE,
@@ -40,15 +40,11 @@ def render(page: Page) -> Section | None:
         total=len({scan.key for scan in page.scans}),
         flagged=len({scan.key for scan in page.scans if scan.flags}),
         failed=sum(bool(scan.error) for scan in page.scans),
-        checked=any("qc" in scan.summary for scan in page.scans),
-        methods=sorted({m for s in page.scans if (m := s.method or str(s.summary.get("method") or ""))}),
+        checked=any(scan.summary.qc is not None for scan in page.scans),
+        methods=sorted({m for s in page.scans if (m := s.method or s.summary.method or "")}),
         median=volumes[len(volumes) // 2] if volumes else None,
-        notes=sorted({str(scan.summary["note"]) for scan in page.scans if scan.summary.get("note")}),
+        notes=sorted({note for scan in page.scans if (note := scan.summary.note)}),
         left_out=list(page.left_out),
         kinds=flags.most_common(MAX_KINDS),
     )
     return Section(0, "overview", "", html)
-
-
-def _known(summary: object) -> bool:
-    return isinstance(summary, dict) and summary.get("lesion_volume_ml") is not None

@@ -35,7 +35,7 @@ def _row(site: str, scans: list[CohortScan]) -> dict[str, Any]:
         "site": site,
         "n": len(scans),
         "flagged": sum(bool(scan.flags) for scan in scans),
-        "volume": _median([scan.summary.get("lesion_volume_ml") for scan in scans]),
+        "volume": _median([scan.summary.lesion_volume_ml for scan in scans]),
         "dice": _median([scan.metrics.get("dice") for scan in scans]),
         "dice_at_oracle": _median([scan.metrics.get("dice_at_oracle") for scan in scans]),
     }

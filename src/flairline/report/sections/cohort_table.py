@@ -73,19 +73,18 @@ def render(page: Page) -> Section | None:
 
 def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
     summary = scan.summary
-    threshold = summary.get("threshold") or {}
     cells = [
         _cell("Subject", scan.subject, href=scan.href),
-        _cell("Data set", str(summary.get("dataset") or "")),
+        _cell("Data set", summary.dataset or ""),
         _cell("Method", scan.method),
         _cell("Site", scan.site),
         _cell("Flags", "; ".join(scan.flags)),
         _cell("Outlier in", "; ".join(outlying_in)),
-        _numeric("Volume (ml)", summary.get("lesion_volume_ml")),
-        _numeric("Regions", summary.get("n_lesions")),
-        _numeric("Threshold", threshold.get("value"), 4),
-        _numeric("Brain (ml)", summary.get("brain_volume_ml"), 4),
-        _numeric("Truth (ml)", summary.get("truth_ml")),
+        _numeric("Volume (ml)", summary.lesion_volume_ml),
+        _numeric("Regions", summary.n_lesions),
+        _numeric("Threshold", summary.threshold.value if summary.threshold is not None else None, 4),
+        _numeric("Brain (ml)", summary.brain_volume_ml, 4),
+        _numeric("Truth (ml)", summary.truth_ml),
         *(_numeric(words, scan.metrics.get(name)) for name, words in METRICS.items()),
     ]
     return {
@@ -102,7 +101,7 @@ def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
                 *scan.flags,
                 *(["outlier", *outlying_in] if outlying_in else []),
                 scan.note,
-                str(summary.get("dataset") or ""),
+                summary.dataset or "",
             ]
         ).lower(),
         "verdict": scan.verdict,

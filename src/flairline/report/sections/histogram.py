@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from flairline.drawing.figures import new_figure, svg
+from flairline.drawing.curves import new_figure, svg
+from flairline.drawing.palette import BAR_COLOUR, BARS_APART, LIMIT_COLOUR, LIMIT_INK
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 
@@ -42,14 +43,14 @@ def _score(page: ScanPage) -> tuple[str, bool]:
         logarithmic = bool(counts.max() > PEAKED * np.median(counts))
         # From half a voxel up, so that a bin of one voxel is seen.
         floor = page.scan.space.voxel_ml / 2 if logarithmic else 0
-        axes.stairs(counts * page.scan.space.voxel_ml, edges, baseline=floor, fill=True, color="#7fa6bd")
+        axes.stairs(counts * page.scan.space.voxel_ml, edges, baseline=floor, fill=True, color=BAR_COLOUR)
         if logarithmic:
             axes.set_yscale("log")
             # Plain numbers: powers of ten are set by mathtext, which takes longer to load than the whole chart.
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_ylim(bottom=floor)
-    axes.axvline(page.threshold.value, color="#b3430a", linewidth=2)
+    axes.axvline(page.threshold.value, color=LIMIT_COLOUR, linewidth=2)
     label = f"threshold {number(page.threshold.value, 4)}"
     right = score.size and page.threshold.value > np.mean([score.min(), score.max()])
     axes.annotate(
@@ -60,7 +61,7 @@ def _score(page: ScanPage) -> tuple[str, bool]:
         textcoords="offset points",
         ha="right" if right else "left",
         va="top",
-        color="#8f3507",
+        color=LIMIT_INK,
         fontsize=10,
     )
     axes.margins(y=0.2)
@@ -80,7 +81,7 @@ def _flair(page: ScanPage) -> str:
         if inside.size:
             high = max(high, float(np.nanpercentile(inside, 99)))
         bins = np.linspace(low, high if high > low else low + 1, 81)
-        for part, color, name in ((rest, "#9aa7b4", "not marked"), (inside, "#d98200", "marked")):
+        for part, color, name in ((rest, BARS_APART[0], "not marked"), (inside, BARS_APART[1], "marked")):
             # Shares, because a mask is a hundredth of a brain and would not be seen in ml.
             counts = np.histogram(part, bins)[0] * (100 / max(part.size, 1))
             axes.stairs(counts, bins, fill=True, color=color, alpha=0.75, label=name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from flairline.report.pages import LabelMap, Page, ScanPage, Section
 from flairline.report.templates import render_text
+from flairline.types import Lesion
 
 MAX_ROWS = 200
 TEMPLATE = """
@@ -38,10 +38,10 @@ synthetic scans.</p>{% endif %}
 
 
 def render(page: Page) -> Section | None:
-    """Rows of `summary["lesions"]`, largest first."""
+    """Rows of the summary's lesions, largest first."""
     if not isinstance(page, ScanPage):
         return None
-    lesions = sorted(page.summary.get("lesions") or [], key=lambda lesion: -float(lesion.get("volume_ml") or 0))
+    lesions = sorted(page.summary.lesions or (), key=lambda lesion: -lesion.volume_ml)
     rows = [_row(page, lesion) for lesion in lesions[:MAX_ROWS]]
     html = render_text(
         TEMPLATE,
@@ -75,19 +75,19 @@ def nearest_label(labels: LabelMap, place_mm: Any, reach_mm: float = 15.0) -> st
     return str(labels.names.get(number, number))
 
 
-def _row(page: ScanPage, lesion: Mapping[str, Any]) -> dict[str, Any]:
-    centre = lesion.get("centre_mm")
-    atlas = lesion.get("centre_atlas_mm")
+def _row(page: ScanPage, lesion: Lesion) -> dict[str, Any]:
+    centre = lesion.centre_mm
+    atlas: Any = lesion.centre_atlas_mm
     if atlas is None and centre is not None and page.native_to_atlas is not None:
         atlas = (page.native_to_atlas @ np.array([*centre, 1.0], dtype=float))[:3]
-    tissue, lobe = lesion.get("tissue") or "", lesion.get("lobe") or ""
+    tissue, lobe = lesion.tissue or "", lesion.lobe or ""
     if atlas is not None:
         tissue = tissue or (nearest_label(page.tissues, atlas) if page.tissues else "")
         lobe = lobe or (nearest_label(page.lobes, atlas) if page.lobes else "")
     return {
-        "volume": lesion.get("volume_ml"),
-        "probability": lesion.get("probability"),
-        "side": lesion.get("side") or "",
+        "volume": lesion.volume_ml,
+        "probability": lesion.probability,
+        "side": lesion.side or "",
         "centre": _mm(centre),
         "goto": ",".join(f"{float(value):.2f}" for value in centre) if centre is not None else "",
         "atlas": _mm(atlas),

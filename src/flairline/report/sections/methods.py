@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from flairline import registry
+from flairline.errors import FlairlineError
 from flairline.report.citations import RULES, preprocessing_sentences
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
+from flairline.summary import Preprocessing
+from flairline.types import MethodInfo
 
 PAPER = (
     "Meissen F, Kaissis G, Rueckert D. Challenging current semi-supervised anomaly segmentation methods for brain MRI."
@@ -36,40 +39,35 @@ def methods_text(page: ScanPage) -> str:
             citations.append(reference)
         return f" [{citations.index(reference) + 1}]"
 
-    version = (summary.get("versions") or {}).get("flairline", "")
-    method = str(summary.get("method") or "")
+    version = (summary.versions or {}).get("flairline", "")
     sentences = [f"Lesions were segmented with flairline {version}".rstrip() + ", which needs no lesion labels [1]."]
-    sentences += preprocessing_sentences(summary.get("preprocessing") or {}, cite)
-    if method:
-        cited = _paper_of(method)
+    sentences += preprocessing_sentences(summary.preprocessing or Preprocessing(), cite)
+    if summary.method:
+        cited = _paper_of(summary.method)
         mark = cite(PAPER if cited.startswith(SHORT) else cited) if cited else ""
-        sentences.append(f"The FLAIR was scored by the method “{method}”{mark}, higher meaning more abnormal.")
+        sentences.append(f"The FLAIR was scored by the method “{summary.method}”{mark}, higher meaning more abnormal.")
     threshold = page.threshold
     mark = cite(RULES[threshold.rule]) if threshold.rule in RULES else ""
     sentences.append(
         f"Voxels with a score of at least {number(threshold.value, 4)} were marked (threshold rule: {threshold.rule}"
         f"{mark}; chosen on {threshold.chosen_on})."
     )
-    parameters = summary.get("parameters") or {}
-    components = parameters.get("components") or {}
+    components = (summary.parameters.components if summary.parameters is not None else None) or {}
     if components.get("min_voxels"):
         sentences.append(
             f"{components.get('connectivity', 26)}-connected components of fewer than {components['min_voxels']} voxels"
             " were removed."
         )
-    if summary.get("note"):
-        sentences.append(f"The marked volume is {summary['note']}.")
+    if summary.note:
+        sentences.append(f"The marked volume is {summary.note}.")
     references = "\n".join(f"[{i}] {text}" for i, text in enumerate(citations, 1))
     return " ".join(sentences) + "\n\n" + references
 
 
 def _paper_of(method: str) -> str:
     """What the method's own file cites; empty for a method that is not installed here."""
-    from flairline.errors import FlairlineError
-
     try:
-        loaded = registry.load("methods", method)
+        info: MethodInfo = registry.load("methods", method).info
     except FlairlineError:
         return ""
-    info = getattr(loaded, "info", None)
-    return str(getattr(info, "paper", "") or "")
+    return info.paper

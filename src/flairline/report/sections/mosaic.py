@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from flairline.drawing.figures import FALSE, FOUND, MISSED, compared, tiles
+from flairline.drawing.mosaic import tiles
+from flairline.drawing.palette import BRAIN, MASK, compared
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import data_uri, render_text
 
+LEGEND = {MASK: "marked", BRAIN: "brain outline"}
+"""What the legend says instead of a mark's name."""
 TEMPLATE = """
 <div class="tools">
   <ul class="legend">
@@ -42,12 +45,8 @@ def render(page: Page) -> Section | None:
     if not isinstance(page, ScanPage):
         return None
     mask = page.mask.array
-    if page.truth is None:
-        regions = {"mask": mask}
-        legend = [("mask", "marked"), ("brain", "brain outline")]
-    else:
-        regions = compared(mask, page.truth.array)
-        legend = [(FOUND, "found"), (MISSED, "missed"), (FALSE, "false"), ("brain", "brain outline")]
+    regions = compared(mask, None if page.truth is None else page.truth.array)
+    legend = [*((name, LEGEND.get(name, name)) for name in regions), (BRAIN, LEGEND[BRAIN])]
     shown = tiles(page.scan.flair, page.scan.brain, regions)
     items = [
         {

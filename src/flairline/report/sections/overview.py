@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flairline.evaluation.lesions import count_hits
-from flairline.report.pages import Page, ScanPage, Section, flags_of
+from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import render_text
 
 TEMPLATE = """
@@ -41,28 +41,28 @@ def render(page: Page) -> Section | None:
     if not isinstance(page, ScanPage):
         return None
     summary = page.summary
-    lesions = summary.get("lesions") or []
-    volume = float(summary.get("lesion_volume_ml", page.mask.volume_ml))
-    brain_ml = float(summary.get("brain_volume_ml") or page.scan.brain.volume_ml)
-    checked = "qc" in summary
+    lesions = summary.lesions or ()
+    volume = page.mask.volume_ml if summary.lesion_volume_ml is None else summary.lesion_volume_ml
+    brain_ml = summary.brain_volume_ml or page.scan.brain.volume_ml
+    checked = summary.qc is not None
     html = render_text(
         TEMPLATE,
         subject=page.subject,
         how=_how(page),
         volume=volume,
         share=f"{100 * volume / brain_ml:.2g} %" if brain_ml > 0 else "",
-        count=summary.get("n_lesions", len(lesions)),
-        largest=max((float(lesion.get("volume_ml", 0)) for lesion in lesions), default=0),
+        count=len(lesions) if summary.n_lesions is None else summary.n_lesions,
+        largest=max((lesion.volume_ml for lesion in lesions), default=0),
         threshold=page.threshold,
         brain_ml=brain_ml,
         dice=_dice(page),
         hits=count_hits(page.truth.array, page.mask.array) if page.truth is not None else None,
         false_ml=_false_ml(page),
         truth_ml=page.truth.volume_ml if page.truth is not None else None,
-        note=str(summary.get("note") or ""),
+        note=summary.note or "",
         oracle=page.threshold.rule == page.threshold.ORACLE,
         image=page.image,
-        flags=flags_of(summary.get("qc") or {}),
+        flags=summary.qc.words if summary.qc is not None else [],
         checked=checked,
         clear="No quality flag was raised." if checked else "No quality checks were run on this scan.",
     )
@@ -70,11 +70,9 @@ def render(page: Page) -> Section | None:
 
 
 def _how(page: ScanPage) -> str:
-    method = page.summary.get("method")
-    recipe = page.summary.get("recipe")
-    dataset = page.summary.get("dataset")
+    method, recipe = page.summary.method, page.summary.recipe
     parts = [
-        str(dataset or ""),
+        page.summary.dataset or "",
         f"Method {method}" if method else "",
         f"recipe {recipe}" if recipe and recipe != method else "",
     ]

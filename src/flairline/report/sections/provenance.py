@@ -29,7 +29,7 @@ TEMPLATE = """
 
 def render(page: Page) -> Section | None:
     """Everything of the summary (or a cohort's manifest) that says how it was made."""
-    source = page.manifest if isinstance(page, CohortPage) else page.summary
+    source = page.manifest if isinstance(page, CohortPage) else page.summary.to_json()
     rows: list[tuple[str, str]] = []
     for key in SHOWN:
         if key in source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flairline.drawing.figures import planes
+from flairline.drawing.mosaic import planes
 from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import data_uri, render_text
 

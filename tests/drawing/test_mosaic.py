@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
@@ -11,10 +12,33 @@ import pytest
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from PIL import Image
 
-from flairline.drawing.figures import COLORS, brain_box, display_window, pick_slices, planes, thumbnail, tiles
+from flairline.drawing.mosaic import brain_box, display_window, pick_slices, planes, thumbnail, tiles
 from flairline.io.nifti import read_mask, read_volume
-from flairline.report.outliers import outlying
-from flairline.types import Mask, Space, Volume
+from flairline.types import Mask, Scan, Space, Volume
+
+SHAPE, SPACING_MM = (70, 84, 63), 2.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """An ellipsoid brain and a truth: a large bright blob on the patient's left, a small one on the right."""
+
+    scan: Scan
+    truth: Mask
+
+
+def head() -> Head:
+    vox_to_ras = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
+    vox_to_ras[:3, 3] = -SPACING_MM * (np.array(SHAPE) - 1) / 2
+    space = Space(SHAPE, vox_to_ras)
+    ras = np.indices(SHAPE) * SPACING_MM + vox_to_ras[:3, 3].reshape(3, 1, 1, 1)
+    brain = (ras[0] / 60) ** 2 + (ras[1] / 74) ** 2 + (ras[2] / 54) ** 2 <= 1
+    flair = np.where(brain, 100 + 12 * np.sin(ras[0] / 7) * np.cos(ras[1] / 9) * np.cos(ras[2] / 8), 0)
+    large = np.linalg.norm(ras - np.reshape((-31.0, 12.0, 8.0), (3, 1, 1, 1)), axis=0) <= 11
+    small = np.linalg.norm(ras - np.reshape((26.0, -30.0, 14.0), (3, 1, 1, 1)), axis=0) <= 6
+    truth = large | small
+    flair = flair + 60 * truth + np.random.default_rng(5).normal(0, 4, SHAPE) * brain
+    return Head(Scan.of("sub-head", Volume(flair.astype(np.float32), space), Mask(brain, space)), Mask(truth, space))
 
 
 def stored(array, affine, codes, path):
@@ -43,8 +67,8 @@ def points_of(path: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LAS", "LPS", "oblique"])
-def test_the_patients_left_is_on_the_pictures_right(codes, make_page, tmp_path):
-    page = make_page()
+def test_the_patients_left_is_on_the_pictures_right(codes, tmp_path):
+    page = head()
     affine = page.scan.space.vox_to_ras
     if codes == "oblique":
         affine, codes = oblique(affine), "LPS"
@@ -110,8 +134,8 @@ def test_window_of_an_empty_or_flat_brain_is_usable():
         assert high > low
 
 
-def test_sagittal_picture_has_the_front_on_the_left(make_page):
-    page = make_page()
+def test_sagittal_picture_has_the_front_on_the_left():
+    page = head()
     array = np.zeros_like(page.scan.flair.array)
     array[:, 60:, :] = 1.0  # the front
     atlas = Volume(array * page.scan.brain.array, page.scan.space)
@@ -119,22 +143,3 @@ def test_sagittal_picture_has_the_front_on_the_left(make_page):
     grey = np.asarray(Image.open(io.BytesIO(sagittal.atlas))).astype(float)
     assert np.nonzero(grey > 128)[1].mean() < grey.shape[1] / 2
     assert sagittal.letters == ("A", "P")
-
-
-def test_colours_stay_apart_without_colour_vision():
-    """Found, missed and false differ in lightness, or in blue against yellow, which the common kinds leave."""
-
-    def seen(rgb):
-        red, green, blue = (c / 255 for c in rgb)
-        return np.array([0.2126 * red + 0.7152 * green + 0.0722 * blue, (red + green) / 2 - blue])
-
-    shown = [seen(COLORS[name]) for name in ("found", "missed", "false")]
-    for i, one in enumerate(shown):
-        for other in shown[i + 1 :]:
-            assert np.abs(one - other).max() > 0.2
-
-
-def test_outliers_are_what_lies_beyond_the_outer_fence():
-    assert outlying(np.array([1.0, 2, 3, 4, 5, 100])).tolist() == [False] * 5 + [True]
-    assert not outlying(np.array([0.98, 0.98, 0.98, 0.98 + 1e-9])).any()
-    assert outlying(np.array([0.0] * 9 + [1.0])).tolist() == [False] * 9 + [True]

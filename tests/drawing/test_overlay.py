@@ -11,7 +11,8 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from flairline.drawing.overlay import FALSE, FOUND, MISSED, choose_slices, classes, write_overlay
+from flairline.drawing.overlay import choose_slices, write_overlay
+from flairline.drawing.palette import FALSE, FOUND, MARKS, MISSED
 from flairline.errors import GridError, OutputError
 from flairline.io.nifti import read_mask, read_volume, write_mask, write_volume
 from flairline.synthesis.phantom import Lesion, phantom
@@ -51,39 +52,6 @@ def last_panel(picture: np.ndarray) -> tuple[int, int]:
     return int(np.flatnonzero(dark)[0]), int(np.flatnonzero(dark)[-1])
 
 
-COLOUR_BLINDNESS = {  # Machado et al. 2009, severity 1.0, on linear RGB
-    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
-    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
-    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
-    "none": np.eye(3),
-    "grey print": [[0.2126, 0.7152, 0.0722]] * 3,
-}
-
-
-@pytest.mark.parametrize("sight", COLOUR_BLINDNESS)
-def test_the_three_colours_are_told_apart_with_any_sight(sight):
-    """Pairwise distance in CIELAB; 2.3 is just noticeable, a tenth of the scale is plain to see."""
-    from skimage.color import rgb2lab
-
-    colours = np.array([to_rgb(kind.colour) for kind in (FOUND, MISSED, FALSE)])
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.array(COLOUR_BLINDNESS[sight]).T, 0, 1)
-    seen = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
-    lab = rgb2lab(seen[None])[0]
-    distances = [np.linalg.norm(lab[i] - lab[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
-    assert min(distances) > (12 if sight == "grey print" else 25)
-
-
-def test_classes_share_the_voxels_out():
-    scan = box_scan()
-    truth, mask = ball(scan, (12, 30, 20)), ball(scan, (14, 30, 20), (30, 30, 20))
-    found, missed, false = (array.sum() for _, array in classes(mask, truth))
-    assert (found, missed, false) == (3 * 25, 2 * 25, 2 * 25 + 125)
-    ((kind, marked),) = classes(mask, None)
-    assert "no truth" in kind.name
-    assert marked.sum() == 250
-
-
 def test_slices_go_through_the_largest_lesions_top_first():
     scan = box_scan(shape=(47, 58, 60))
     truth = Mask(ball(scan, (12, 30, 10), side=3).array | ball(scan, (30, 30, 40), side=2).array, scan.space)
@@ -119,7 +87,7 @@ def test_the_left_is_on_the_right_of_the_picture(orientation, x_mm, right_of_pic
     write_overlay(tmp_path / "o.png", scan, score, truth, truth, slices=1)
     picture = imread(tmp_path / "o.png")
     first, last = last_panel(picture)
-    drawn = pixels_like(picture, FOUND.colour)[:, 1]
+    drawn = pixels_like(picture, MARKS[FOUND].colour)[:, 1]
     drawn = drawn[(drawn >= first) & (drawn <= last)]
     assert drawn.size > 50
     middle = (first + last) / 2
@@ -133,7 +101,7 @@ def test_found_missed_and_false_are_drawn_in_their_colours_in_their_places(tmp_p
     write_overlay(tmp_path / "o.png", scan, score_of(scan), mask, truth, slices=1)
     picture = imread(tmp_path / "o.png")
     third = picture[len(picture) * 6 // 10 :]
-    rows = [pixels_like(third, kind.colour)[:, 0] for kind in (FALSE, FOUND, MISSED)]
+    rows = [pixels_like(third, MARKS[name].colour)[:, 0] for name in (FALSE, FOUND, MISSED)]
     assert all(row.size > 5 for row in rows)
     assert np.median(rows[0]) < np.median(rows[1]) < np.median(rows[2])
 

@@ -1,4 +1,4 @@
-"""Pictures for the pages: axial slices with contours, thumbnails, charts.
+"""Pictures of a scan: axial slices with contours, a thumbnail, and the three planes beside an atlas.
 
 Pictures are in the radiological convention: the patient's right is on the picture's left, the front is up. Arrays come
 in RAS+ as everywhere, so both in-plane axes are turned here, once, in `_facing`.
@@ -9,21 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flairline.drawing.palette import MARKS
 from flairline.types import Mask, Volume
 
-FOUND, MISSED, FALSE = "found", "missed", "false"
-COLORS = {FOUND: (86, 180, 233), MISSED: (240, 228, 66), FALSE: (255, 127, 42), "mask": (255, 176, 0)}
-"""Told apart with every kind of colour blindness (after Okabe and Ito); the style sheet has the same."""
-LINES = [
-    ("#0b5c86", "-"), ("#b3430a", "--"), ("#0a6b4f", "-."), ("#6a4c93", ":"),
-    ("#8a6d00", "-"), ("#4a5562", "--"), ("#a02060", "-."), ("#17202a", ":"),
-]  # fmt: skip
-"""Colour and style of the lines of a chart; methods beyond these are left out of the drawing."""
 MARGIN_MM = 6.0
 JPEG_QUALITY = 82
 MAX_TILES_BYTES = 650_000
@@ -57,11 +49,6 @@ class Plane:
     atlas: bytes
     path: str
     transform: str
-
-
-def compared(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-    """A mask against a truth, both (x, y, z): what was found, what was missed, what is false."""
-    return {FOUND: mask & truth, MISSED: truth & ~mask, FALSE: mask & ~truth}
 
 
 def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], max_tiles: int = 24) -> list[Tile]:
@@ -107,7 +94,7 @@ def thumbnail(
 ) -> bytes:
     """A WebP of the axial slice with the largest marked area, with outlines, R and L drawn on it.
 
-    `regions` is name -> boolean array (x, y, z), the names being those of `COLORS`.
+    `regions` is name -> boolean array (x, y, z), the names being those of `palette.MARKS`.
     """
     from PIL import Image, ImageDraw
 
@@ -123,7 +110,7 @@ def thumbnail(
     for name, region in regions.items():
         full = Image.fromarray((_facing(region[box[0], box[1], k]) * 255).astype(np.uint8))
         inside = np.asarray(full.resize(size, Image.Resampling.BILINEAR)) >= 128
-        pixels[_edge(inside)] = COLORS[name]
+        pixels[_edge(inside)] = MARKS[name].rgb
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
     for letter, x in (("R", 3), ("L", size[0] - 9)):
@@ -180,33 +167,6 @@ def brain_box(brain: Mask, margin_mm: float) -> tuple[slice, slice, slice]:
         margin = int(np.ceil(margin_mm / spacing))
         slices.append(slice(max(0, int(used[0]) - margin), min(brain.array.shape[axis], int(used[-1]) + margin + 1)))
     return slices[0], slices[1], slices[2]
-
-
-def new_figure(width_inches: float, height_inches: float) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes in the pages' style, without pyplot and its windows."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
-    figure.patch.set_alpha(0)
-    axes = figure.add_subplot()
-    axes.patch.set_alpha(0)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#8a94a0")
-    axes.tick_params(colors="#46505c", labelsize=9)
-    return figure, axes
-
-
-def svg(figure: Any, label: str) -> str:
-    """A figure as SVG text to stand in a page; its words stay text, `label` says what it shows."""
-    import matplotlib as mpl
-    from markupsafe import escape
-
-    content = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}):
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    text = content.getvalue()
-    text = text[text.index("<svg") :]
-    return text.replace("<svg", f'<svg class="chart" role="img" aria-label="{escape(label)}"', 1)
 
 
 def _tile(
