@@ -1,4 +1,4 @@
-"""The reliability plot of a model folder: ``python -m bench.reliability [MODEL] -o reliability.png``."""
+"""The reliability plot of a model folder: ``python -m studies.reliability [MODEL] -o reliability.png``."""
 
 from __future__ import annotations
 

@@ -296,6 +296,21 @@ class Case:
     site: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """Its name within its data set: "subject", or "subject_session"."""
+        return "_".join(part for part in (self.subject, self.session) if part)
+
+    @property
+    def key(self) -> str:
+        """Its name among all data sets: "dataset/subject" or "dataset/subject_session"."""
+        return f"{self.dataset}/{self.label}"
+
+    @property
+    def patient(self) -> str:
+        """Whose scan it is, with all sessions: "dataset/subject"."""
+        return f"{self.dataset}/{self.subject}"
+
 
 def _check_shape(array: NDArray, space: Space) -> None:
     if array.shape != space.shape:

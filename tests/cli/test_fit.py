@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from flairline import recipes, registry
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking.judge import judge
+from flairline.benchmarking.source import RecipeSource
 from flairline.errors import InputError
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
@@ -203,8 +204,8 @@ def test_a_model_trained_anew_in_the_same_folder_makes_new_maps(healthy, model, 
 
     def maps():
         recipe = recipes.load(f"vae={folder}")
-        benchmark.run(patients, benchmark.RecipeMaps(recipe), protocols.load("native"), tmp_path / "work")
-        return {path.name for path in (tmp_path / "work").glob("*.npz")}, recipes.ready_scorer(recipe)
+        judge(patients, RecipeSource(recipe), protocols.load("native"), tmp_path / "work")
+        return {path.name for path in (tmp_path / "work").iterdir()}, recipes.ready_scorer(recipe)
 
     before, scorer = maps()
     same, again = maps()
@@ -221,6 +222,5 @@ def test_a_process_reads_a_model_once(model, patients, monkeypatch, tmp_path):
     monkeypatch.setattr(learned, "load_weights", lambda folder: read.append(folder) or load(folder))
     folder = shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("training"))
     for work in ("one", "two"):
-        maps = benchmark.RecipeMaps(recipes.load(f"vae={folder}"))
-        benchmark.run(patients, maps, protocols.load("native"), tmp_path / work)
+        judge(patients, RecipeSource(recipes.load(f"vae={folder}")), protocols.load("native"), tmp_path / work)
     assert len(read) == 1

@@ -76,7 +76,7 @@ def with_model(method: str, model: Path | None) -> str:
 
 def seen_and_allowed(recipe: Any, cases: list[Any], allowed: bool) -> frozenset[str]:
     """Cases of patients that the recipe's model was trained on; that must be allowed."""
-    from flairline.benchmarking.judge import seen_cases
+    from flairline.benchmarking.seen import seen_cases
 
     seen = seen_cases(recipe, cases)
     if seen and not allowed:
@@ -108,11 +108,11 @@ def without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], 
     """Cases that no verdict failed, and the names of those that one did."""
     if verdicts is None:
         return cases, []
-    from flairline.report import verdicts as saying
+    from flairline.report import verdicts as reading
 
-    said = saying.read(verdicts)
-    kept, left_out = saying.without_failed(cases, said)
-    if strangers := saying.of_no_case(cases, said):
+    given = reading.read(verdicts)
+    kept, left_out = reading.without_failed(cases, given)
+    if strangers := reading.of_no_case(cases, given):
         shown = ", ".join(strangers[:5]) + (" ..." if len(strangers) > 5 else "")
         say(f"flairline: {verdicts} also names {len(strangers)} that are not judged here: {shown}.")
     if not kept:

@@ -34,6 +34,7 @@ class Method:
         training="none",
         cost="under a second a 1 mm scan",
         marks_fixed_share=True,
+        published_as="FLAIR histogram equalisation",
     )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
