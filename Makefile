@@ -1,27 +1,38 @@
 # The few verbs of this project. Each sets up what it needs; only python3, make and pip must be there.
 PYTHON ?= python3
+# Another interpreter gets a venv of its own, named after its version, and no extra `deep` unless asked for: outside the
+# version that constraints.txt has a small torch for, pip would fetch gigabytes of CUDA libraries.
+ifeq ($(PYTHON),python3)
 VENV := .venv
+EXTRAS ?= deep,dicom,cluster,paper,test
+else
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+EXTRAS ?= dicom,cluster,paper,test
+endif
 DEMO_VENV := .venv-demo
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+# A worker a core. A file stays on one worker, so that what a module makes is made once and one browser runs.
+WORKERS ?= 2
+TESTS ?= tests
 
 .PHONY: help setup demo test check bench clean
 
 help:
-	@echo "make setup  everything, in .venv"
+	@echo "make setup  everything, in .venv (PYTHON=python3.13: in .venv-3.13, without torch)"
 	@echo "make demo   the whole way on phantoms, in a venv of its own with the core only; results in demo-out"
-	@echo "make test   all tests (FLAIRLINE_DATA=folder of the real scans, where you have them)"
+	@echo "make test   all tests (FLAIRLINE_DATA=folder of the real scans, where you have them; TESTS=tests/io: some)"
 	@echo "make check  ruff, mypy, import-linter"
 	@echo "make bench  speed and memory against the published recipe"
 
 setup: $(VENV)/.done
 
-# torch is pinned by constraints.txt: without it pip would download gigabytes of CUDA libraries.
 # What the reports' viewer is bundled from, at installation.
 VIEWER := hatch_build.py package.json package-lock.json $(wildcard src/flairline/report/viewer/*.js)
 
+# torch is pinned by constraints.txt: without it pip would download gigabytes of CUDA libraries.
 $(VENV)/.done: pyproject.toml constraints.txt $(VIEWER)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[deep,dicom,cluster,paper,test]'
+	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 $(DEMO_VENV)/.done: pyproject.toml $(VIEWER)
@@ -33,7 +44,7 @@ demo: $(DEMO_VENV)/.done
 	$(DEMO_VENV)/bin/flairline demo -o demo-out
 
 test: $(VENV)/.done
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check: $(VENV)/.done
 	$(VENV)/bin/ruff check .
@@ -42,8 +53,7 @@ check: $(VENV)/.done
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.done
-	for bench in evaluate preprocess cohort report; do $(VENV)/bin/python -m bench.$$bench || exit; done
-	$(VENV)/bin/python -m bench.cohort
+	for bench in evaluate preprocess report cohort; do $(VENV)/bin/python -m bench.$$bench || exit; done
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) demo-out
+	rm -rf $(VENV) $(wildcard .venv-*) demo-out

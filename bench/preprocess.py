@@ -6,10 +6,12 @@ brain on the atlas's grid with one interpolation each; the FLAIR follows the T1 
 images were registered to each other beforehand. A third run does all that `flairline segment` prepares: the FLAIR's
 own brain, FLAIR to T1, quality figures.
 
-    FLAIRLINE_DATA=... python -m bench.preprocess [FLAIR T1]
+    FLAIRLINE_DATA=... python -m bench.preprocess [FLAIR T1] [--quick]
 
-takes mslub_raw/patient19_study2 if no pair is given, and ends with one JSON line: ratio is the recipe's seconds over
-ours, an overlap the Dice of the registered brain with the atlas's.
+takes mslub_raw/patient19_study2 if no pair is given. With `--quick` it takes a phantom's head and an atlas, both
+coarse, and deepbet for all, since ROBEX needs a minute for whatever it gets: that it runs is checked, nothing is
+measured. It ends with one JSON line: ratio is the recipe's seconds over ours, an overlap the Dice of the registered
+brain with the atlas's.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+QUICK_T1_MM, QUICK_FLAIR_MM, QUICK_ATLAS_MM = 3.0, (3.0, 3.0, 4.0), 4.0
 ENGINES = {"paper": ("robex", "dipy"), "ours": ("deepbet", "greedy")}
 
 
-def carry(flair_file: Path, t1_file: Path, extractor: str, engine: Any) -> float:
+def carry(flair_file: Path, t1_file: Path, atlas_name: str, extractor: str, engine: Any) -> float:
     """Overlap of the registered brain with the atlas's, after T1, FLAIR and brain are on the atlas's grid."""
     from flairline.io.nifti import read_volume
     from flairline.preprocess.atlas import load_atlas
@@ -37,7 +41,7 @@ def carry(flair_file: Path, t1_file: Path, extractor: str, engine: Any) -> float
     from flairline.preprocess.register import PointMap, carry_mask, carry_volume, register_affine
 
     with ThreadPoolExecutor(1) as pool:  # for both recipes: the atlas is read while the brain is searched for
-        loading = pool.submit(load_atlas, "mni"), pool.submit(read_volume, flair_file)
+        loading = pool.submit(load_atlas, atlas_name), pool.submit(read_volume, flair_file)
         t1 = read_volume(t1_file)
         brain = extract_brain(t1, extractor)
         atlas, flair = loading[0].result(), loading[1].result()
@@ -47,21 +51,23 @@ def carry(flair_file: Path, t1_file: Path, extractor: str, engine: Any) -> float
     return dice(carry_mask(brain, atlas.space, to_t1).array, atlas.brain.array)
 
 
-def prepare_whole(flair_file: Path, t1_file: Path) -> float:
+def prepare_whole(flair_file: Path, t1_file: Path, atlas_name: str) -> float:
     """As `carry`, by the pipeline that `flairline segment` runs."""
     from flairline.preprocess.pipeline import PreprocessSettings, prepare
     from flairline.types import Case
 
-    prepared = prepare(Case("bench", "pair", flair=flair_file, t1=t1_file), PreprocessSettings(brain="deepbet"))
+    prepared = prepare(
+        Case("bench", "pair", flair=flair_file, t1=t1_file), PreprocessSettings(brain="deepbet", atlas=atlas_name)
+    )
     prepared.atlas_scan()
     return float(prepared.figures["atlas_overlap"])
 
 
-def run_cold(what: str, flair: Path, t1: Path) -> dict[str, float]:
+def run_cold(what: str, flair: Path, t1: Path, *options: str) -> dict[str, float]:
     """Seconds, processor seconds and overlap of one recipe in a fresh process."""
     begun, used = time.perf_counter(), _cpu_seconds()
     done = subprocess.run(
-        [sys.executable, "-m", "bench.preprocess", str(flair), str(t1), "--only", what],
+        [sys.executable, "-m", "bench.preprocess", str(flair), str(t1), "--only", what, *options],
         capture_output=True,
         text=True,
         check=False,
@@ -72,10 +78,38 @@ def run_cold(what: str, flair: Path, t1: Path) -> dict[str, float]:
     return {"seconds": seconds, "cpu_seconds": _cpu_seconds() - used, **json.loads(done.stdout.splitlines()[-1])}
 
 
+def quick_files(folder: Path) -> tuple[Path, Path, Path]:
+    """FLAIR and T1 of a phantom's head, and an atlas, with so few voxels that every recipe takes seconds."""
+    from dataclasses import replace
+
+    from flairline.imaging.resample import resample_volume
+    from flairline.io.nifti import write_volume
+    from flairline.preprocess.atlas import load_atlas
+    from flairline.preprocess.register import isotropic_space, stripped
+    from flairline.synthesis.phantom import phantom
+
+    t1 = phantom(0, QUICK_T1_MM, with_skull=True)[0].t1
+    flair = phantom(0, QUICK_FLAIR_MM, with_skull=True)[0].flair
+    atlas = load_atlas("mni")
+    coarse = replace(isotropic_space(atlas.space, atlas.brain, QUICK_ATLAS_MM), stored=None)
+    files = folder / "flair.nii.gz", folder / "t1.nii.gz", folder / "atlas.nii.gz"
+    for path, image in zip(files, (flair, t1, resample_volume(stripped(atlas.t1, atlas.brain), coarse)), strict=True):
+        assert image is not None
+        write_volume(path, image)
+    return files
+
+
 def _cpu_seconds() -> float:
     """Processor time of all processes that were started from here and have ended: a busy machine changes it less."""
     times = os.times()
     return times.children_user + times.children_system
+
+
+def _overlap(flair: Path, t1: Path, chosen: argparse.Namespace) -> float:
+    if chosen.only == "whole":
+        return prepare_whole(flair, t1, chosen.atlas)
+    extractor, engine = ENGINES[chosen.only]
+    return carry(flair, t1, chosen.atlas, "deepbet" if chosen.quick else extractor, engine)
 
 
 def main() -> None:
@@ -83,16 +117,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("flair", nargs="?", type=Path)
     parser.add_argument("t1", nargs="?", type=Path)
+    parser.add_argument("--atlas", default="mni", help="a name, or a stripped T1")
+    parser.add_argument("--quick", action="store_true", help="a coarse phantom and atlas: seconds, no data")
     parser.add_argument("--only", choices=("paper", "ours", "whole"))
     chosen = parser.parse_args()
     folder = Path(os.environ.get("FLAIRLINE_DATA", ".")) / "mslub_raw" / "patient19_study2"
     flair, t1 = chosen.flair or folder / "flair.nii.gz", chosen.t1 or folder / "t1.nii.gz"
     if chosen.only:
-        overlap = prepare_whole(flair, t1) if chosen.only == "whole" else carry(flair, t1, *ENGINES[chosen.only])
+        overlap = _overlap(flair, t1, chosen)
         usages = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         print(json.dumps({"overlap": overlap, "peak_mb": max(usages) / 1024}))
         return
-    results = {what: run_cold(what, flair, t1) for what in ("ours", "whole", "paper")}
+    with tempfile.TemporaryDirectory() as name:
+        options: list[str] = []
+        if chosen.quick:
+            flair, t1, atlas = quick_files(Path(name))
+            options = ["--quick", "--atlas", str(atlas)]
+        results = {what: run_cold(what, flair, t1, *options) for what in ("ours", "whole", "paper")}
     for what, found in results.items():
         print(
             f"{what:6} {found['seconds']:7.1f} s ({found['cpu_seconds']:.1f} s of processor)"

@@ -1,13 +1,15 @@
 """Time and size of the pages: a scan's report on top of segmentation, and the page of a cohort of a thousand.
 
-    python -m bench.report
+    python -m bench.report [--quick]
 
-Ends with one JSON line. Every time is that of a fresh process, imports included: on the clock, and
-what the process itself took (`cpu`), which other work on the machine does not lengthen. `torch`: whether it was loaded.
+With `--quick` scan and cohort are small: that it runs is checked, nothing is measured. Ends with one JSON line. Every
+time is that of a fresh process, imports included: on the clock, and what the process itself took (`cpu`), which other
+work on the machine does not lengthen. `torch`: whether it was loaded.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,22 +19,23 @@ from pathlib import Path
 
 import numpy as np
 
-N_SCANS = 1000
-SHAPE = (182, 218, 182)
+N_SCANS, QUICK_N_SCANS = 1000, 20
+SHAPE, QUICK_SHAPE = (182, 218, 182), (46, 55, 46)
 
 
-def scan_report(folder: Path) -> dict[str, float | bool]:
+def scan_report(folder: Path, shape: tuple[int, int, int]) -> dict[str, float | bool]:
     """Seconds and bytes of one report of a 1 mm scan with a noisy brain, after segmentation has loaded its modules."""
     from flairline import segmentation as segment
     from flairline.summary import Summary
     from flairline.types import Mask, Scan, Space, Threshold, Volume
 
-    space = Space(SHAPE, np.diag([1.0, 1.0, 1.0, 1.0]))
-    ras = np.indices(SHAPE) - np.reshape(SHAPE, (3, 1, 1, 1)) / 2
+    spacing_mm = SHAPE[0] / shape[0]
+    space = Space(shape, np.diag([*[spacing_mm] * 3, 1.0]))
+    ras = (np.indices(shape) - np.reshape(shape, (3, 1, 1, 1)) / 2) * spacing_mm
     brain = ((ras / np.reshape((68, 85, 70), (3, 1, 1, 1))) ** 2).sum(axis=0) <= 1
     rng = np.random.default_rng(1)
-    flair = (rng.normal(100, 9, SHAPE) + 60 * (np.linalg.norm(ras - 20, axis=0) < 12)) * brain
-    score = np.zeros(SHAPE, np.float32)
+    flair = (rng.normal(100, 9, shape) + 60 * (np.linalg.norm(ras - 20, axis=0) < 12)) * brain
+    score = np.zeros(shape, np.float32)
     score[brain] = flair[brain].argsort().argsort() / brain.sum()
     mask = Mask(score >= 0.98, space)
     scan = Scan.of("sub-bench", Volume(flair.astype(np.float32), space), Mask(brain, space))
@@ -48,12 +51,12 @@ def scan_report(folder: Path) -> dict[str, float | bool]:
     return {**times, "scan_bytes": size, "torch": "torch" in sys.modules}
 
 
-def make_cohort(out: Path, thumbnail: bytes) -> None:
-    """A thousand summaries, thumbnails (no two alike) and empty pages."""
+def make_cohort(out: Path, thumbnail: bytes, n_scans: int) -> None:
+    """So many summaries, thumbnails (no two alike) and empty pages."""
     from flairline.io.files import write_json
 
     rng = np.random.default_rng(2)
-    for i in range(N_SCANS):
+    for i in range(n_scans):
         lesions = [{"volume_ml": float(v), "centre_mm": [1.0, 2.0, 3.0], "side": "left"} for v in rng.random(20)]
         summary = {
             "subject": f"sub-{i:04d}",
@@ -85,22 +88,27 @@ def cohort_page(out: Path) -> dict[str, float]:
 
 def main() -> None:
     """Run each part in its own process and print what they measured."""
-    if len(sys.argv) == 3:
-        part = {"scan": scan_report, "cohort": cohort_page}[sys.argv[1]]
-        print(json.dumps(part(Path(sys.argv[2]))))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small scan and cohort: seconds")
+    parser.add_argument("--part", nargs=2, metavar=("PART", "FOLDER"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        part, place = given.part
+        shape = QUICK_SHAPE if given.quick else SHAPE
+        print(json.dumps(scan_report(Path(place), shape) if part == "scan" else cohort_page(Path(place))))
         return
+    n_scans = QUICK_N_SCANS if given.quick else N_SCANS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        measured = _run("scan", folder / "scan")
-        make_cohort(folder / "cohort", (folder / "scan" / "thumbnail.webp").read_bytes())
-        measured |= _run("cohort", folder / "cohort")
+        measured = _run("scan", folder / "scan", given.quick)
+        make_cohort(folder / "cohort", (folder / "scan" / "thumbnail.webp").read_bytes(), n_scans)
+        measured |= _run("cohort", folder / "cohort", given.quick)
     print(json.dumps(measured))
 
 
-def _run(part: str, folder: Path) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.report", part, str(folder)], stdout=subprocess.PIPE, text=True, check=True
-    )
+def _run(part: str, folder: Path, quick: bool) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.report", "--part", part, str(folder), *["--quick"] * quick]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -4,11 +4,12 @@ Both descend the same loss of the same network (a paper-size VAE with seeded wei
 same slices of a phantom. The loop takes one slice at a time, writes the loss down and lets autograd take the gradient
 towards the slice; it uses all cores within a layer. The two alternate, so that what else the machine does hits both.
 
-    python -m bench.restoration
+    python -m bench.restoration [--quick]
 
-times a few steps of many slices, compares all steps of a few, and ends with one JSON line: ratio is the loop's seconds
-over the vectorised seconds, at scores that differ by 1e-5 at most. All steps are compared in double precision: in
-single precision either rounds by about 1e-5 in 150 steps, which is reported beside it.
+times a few steps of many slices, compares all steps of a few, and ends with one JSON line: ratio is the loop's
+seconds over the vectorised seconds, at scores that differ by 1e-5 at most. All steps are compared in double
+precision: in single precision either rounds by about 1e-5 in 150 steps, which is reported beside it. With `--quick`
+everything is small: that it runs is checked, nothing is measured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 
 LARGEST_DIFFERENCE = 1e-5
 SIZE, PIXEL_MM = 128, 1.875
+QUICK = {"slices": 2, "batch": 2, "rounds": 1, "steps_a_round": 2, "slices_compared": 1, "steps": 3}
 
 
 def slices(n_slices: int) -> tuple[Any, Any]:
@@ -102,8 +104,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps-a-round", type=int, default=10)
     parser.add_argument("--slices-compared", type=int, default=4, help="compared after all steps")
+    parser.add_argument("--steps", type=int, default=None, help="all steps; those of the method if not given")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="few slices and steps: seconds")
     given = parser.parse_args()
+    if given.quick:
+        vars(given).update(QUICK)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded; spinning harms a shared machine
     import torch
 
@@ -111,7 +117,7 @@ def main() -> None:
 
     torch.set_num_threads(given.threads)
     y, brain = slices(given.slices)
-    made, every = network(y), Restoration()
+    made, every = network(y), Restoration() if given.steps is None else Restoration(steps=given.steps)
     few = Restoration(steps=given.steps_a_round)
     both(made, y[:2], brain[:2], given.batch, few)  # the first run on a machine prepares its kernels
     rounds = []

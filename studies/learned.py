@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from flairline import recipes, registry
-from flairline.cases.table import Dataset as Table
+from flairline.cases.table import CaseTable
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.io.nifti import write_mask, write_volume
@@ -107,7 +107,7 @@ def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str
 def thinned(table: Path, n_slices: int, out: Path) -> Path:
     """A table of the same scans whose brain and truth are empty but for `n_slices` axial slices through the brain."""
     rows = []
-    for case in Table(table).cases():
+    for case in CaseTable(table).cases():
         labelled = labelled_scan(case, None, merge_labels=True)
         assert labelled.labels is not None
         scan, folder = labelled.scan, out / f"{case.dataset}-{case.subject}"
@@ -127,7 +127,7 @@ def thinned(table: Path, n_slices: int, out: Path) -> Path:
 
 def seconds_a_volume(name: str, table: Path) -> float:
     """Seconds of the scorer alone, its network read, on the first scan of a table."""
-    scan = labelled_scan(Table(table).cases()[0], None, merge_labels=True).scan
+    scan = labelled_scan(CaseTable(table).cases()[0], None, merge_labels=True).scan
     scorer = recipes.load(name).scorer()
     if hasattr(scorer, "warm"):
         scorer.warm()

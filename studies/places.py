@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline import recipes
-from flairline.cases.table import Dataset
+from flairline.cases.table import CaseTable
 from flairline.imaging.components import label_components
 from flairline.io.nifti import read_volume
 from flairline.preprocess.atlas import load_atlas
@@ -178,7 +178,7 @@ if __name__ == "__main__":
     parser.add_argument("-o", "--out", type=Path, default=Path("places.json"))
     given = parser.parse_args()
     wanted = given.methods or ["default"]
-    lesions = [row for case in Dataset(given.cases).cases() for row in lesions_of(case, given.sri24, wanted)]
+    lesions = [row for case in CaseTable(given.cases).cases() for row in lesions_of(case, given.sri24, wanted)]
     given.out.write_text(json.dumps(lesions, indent=1))
     print(table(lesions, "place", PLACES, wanted), end="\n\n")
     sizes = [size_of(low) for low in SIZES_ML[:-1]]

@@ -1,4 +1,7 @@
-"""What tests share: small heads with unequal sides, files in four orientations, the command line, the real scans."""
+"""What tests share: small heads with unequal sides, files in four orientations, the command line, the real scans.
+
+What takes long to make (phantoms, trained stand-ins) is made once for all workers: `made_once`.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
-from flairline.types import Mask, Scan, Space, Volume
+from flairline.types import Case, Mask, Scan, Space, Volume
 
 # Before torch is loaded: its threads spin at every layer's end, and beside another process a training of .6 seconds
 # took 62 with them.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "flairline", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -57,6 +63,64 @@ def nifti_image(
     image.set_qform(image.affine, 1)
     image.set_sform(image.affine, 2)
     return image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt(tuple(stored))))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)` is a folder that `make(folder)` filled, in whichever worker asked for it first.
+
+    All workers and all modules read the same folder: a test that changes what lies there works on a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    shared.mkdir(exist_ok=True)
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def phantoms(made_once: Callable[..., Path]) -> Callable[..., list[Case]]:
+    """`phantoms(3)` are healthy ones, `phantoms(2, patients=True)` have lesions; 4 mm, stripped, on disk."""
+    import pickle
+
+    from flairline.datasets.phantom import Dataset
+
+    def made(count: int, patients: bool = False) -> list[Case]:
+        def make(folder: Path) -> None:
+            dataset = Dataset(folder, subjects=count, spacing_mm=4.0)
+            cases = dataset.cases() if patients else dataset.healthy(count)
+            (folder / "cases.pickle").write_bytes(pickle.dumps(cases))
+
+        folder = made_once(f"phantoms-{count}-{'patients' if patients else 'healthy'}", make)
+        return pickle.loads((folder / "cases.pickle").read_bytes())
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def trained(made_once: Callable[..., Path], phantoms: Callable[..., list[Case]]) -> Callable[[str], Path]:
+    """`trained("vae")` is the model folder of that family: three healthy phantoms, preset test, seconds."""
+
+    def folder_of(family: str) -> Path:
+        pytest.importorskip("lightning")
+        from flairline import registry
+        from flairline.learning.data import TrainingData
+
+        def make(folder: Path) -> None:
+            method = registry.load("methods", family)()
+            method.train(TrainingData(phantoms(3)), folder, preset="test", max_minutes=1)
+
+        return made_once(f"model-{family}", make)
+
+    return folder_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from flairline import recipes
 from flairline.benchmarking import judge as benchmark
-from flairline.cases.table import Dataset
+from flairline.cases.table import CaseTable
 from flairline.evaluation import protocols
 from flairline.evaluation.counts import N_REPLICATES, poisson_weights
 from flairline.imaging.components import remove_small_components
@@ -62,7 +62,7 @@ def rows_of(out) -> list[dict[str, str]]:
 
 def judge(cases, work, method="histeq", protocol="native", **words):
     maps = benchmark.RecipeMaps(recipes.load(method))
-    return benchmark.run(Dataset(cases).cases(), maps, protocols.load(protocol), work, **words)
+    return benchmark.run(CaseTable(cases).cases(), maps, protocols.load(protocol), work, **words)
 
 
 def judged_rows(cases, work, *arguments, **words) -> list[dict]:
@@ -245,7 +245,7 @@ def test_evaluate_judges_our_own_maps_as_benchmark_does(tmp_path, flairline, cas
             folder = tmp_path / "maps" / f"{dataset}_{name}"
         lines.append(f"{dataset},{subject},{session},{folder}/brain.nii.gz,{truth},{folder}/score.nii.gz")
     (tmp_path / "maps.csv").write_text("\n".join(lines) + "\n")
-    maps = Dataset(tmp_path / "maps.csv").cases(required=("truth",))
+    maps = CaseTable(tmp_path / "maps.csv").cases(required=("truth",))
     for protocol in ("native", "sound"):
         theirs = benchmark.run(maps, benchmark.FileMaps("histeq"), protocols.load(protocol), tmp_path / "work")
         assert not theirs.failures

@@ -1,6 +1,6 @@
 import pytest
 
-from flairline.cases.table import Dataset
+from flairline.cases.table import CaseTable
 from flairline.errors import TableError
 
 
@@ -9,9 +9,9 @@ def write(tmp_path):
     for name in ("a.nii.gz", "b.nii.gz"):
         (tmp_path / name).write_bytes(b"x")
 
-    def write(text: str, **words) -> Dataset:
+    def write(text: str, **words) -> CaseTable:
         (tmp_path / "cases.csv").write_text(text, **words)
-        return Dataset(tmp_path / "cases.csv")
+        return CaseTable(tmp_path / "cases.csv")
 
     return write
 

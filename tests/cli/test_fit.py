@@ -9,7 +9,6 @@ import pytest
 
 from flairline import recipes, registry
 from flairline.benchmarking import judge as benchmark
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
@@ -39,24 +38,21 @@ def test_a_model_for_a_method_that_reads_none_is_refused(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory):
+def healthy(phantoms):
     """Three phantoms without lesions, 4 mm, stripped; none has a truth."""
-    return Phantoms(tmp_path_factory.mktemp("healthy"), spacing_mm=4.0).healthy(3)
+    return phantoms(3)
 
 
 @pytest.fixture(scope="module")
-def patients(tmp_path_factory):
+def patients(phantoms):
     """Two phantoms with lesions, 4 mm."""
-    return Phantoms(tmp_path_factory.mktemp("patients"), subjects=2, spacing_mm=4.0).cases()
+    return phantoms(2, patients=True)
 
 
 @pytest.fixture(scope="module")
-def model(healthy, tmp_path_factory):
+def model(trained):
     """A vae of the preset test, trained on the phantoms."""
-    pytest.importorskip("lightning")
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    registry.load("methods", "vae")().train(TrainingData(healthy), folder, preset="test", max_minutes=1)
-    return folder
+    return trained("vae")
 
 
 def table(path, cases, dataset="phantom", truth=True):

@@ -24,7 +24,7 @@ def test_it_is_made_from_a_path_and_lists_cases(dataset):
 
 @pytest.mark.parametrize("kind", ["missing", "empty"])
 def test_a_place_without_data_is_refused_in_one_line_or_has_no_cases(dataset, tmp_path, kind):
-    if dataset.__module__.endswith("phantom"):
+    if dataset.made_on_the_spot:
         pytest.skip("it makes its scans on the spot")
     place = tmp_path / "place"
     if kind == "empty":

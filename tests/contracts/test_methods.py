@@ -13,7 +13,6 @@ import pytest
 from scipy import ndimage
 
 from flairline import recipes, registry
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, MissingExtraError, ModelError
 from flairline.learning.data import TrainingData
 from flairline.types import Mask, MethodInfo, Scan, Space, Volume
@@ -63,24 +62,15 @@ def method(request):
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory) -> TrainingData:
+def healthy(phantoms) -> TrainingData:
     """Three phantoms without lesions, 4 mm."""
-    return TrainingData(Phantoms(tmp_path_factory.mktemp("healthy"), spacing_mm=4.0).healthy(3))
+    return TrainingData(phantoms(3))
 
 
 @pytest.fixture(scope="module")
-def models(healthy, tmp_path_factory):
+def models(trained):
     """The folder of a method's model, trained for seconds at 32 x 32 pixels; made once for each family."""
-    folders = {}
-
-    def folder_of(method):
-        if method.family not in folders:
-            pytest.importorskip("torch")
-            folders[method.family] = tmp_path_factory.mktemp(method.family) / "model"
-            method.train(healthy, folders[method.family], preset="test", max_minutes=1)
-        return folders[method.family]
-
-    return folder_of
+    return lambda method: trained(method.family)
 
 
 @pytest.fixture

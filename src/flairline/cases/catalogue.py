@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from flairline import registry
-from flairline.cases.fetch import RemoteFile, no_fetch
+from flairline.cases.fetch import RemoteFile
 from flairline.cases.folder import FolderDataset
 from flairline.errors import InputError, UnknownNameError
 
-OTHERS = {"cases": "a table of cases, given with --cases", "phantom": "made on the spot by flairline demo"}
-"""Data sets that are not folders of somebody's files, and what they are."""
+TABLE = {"cases": "a table of cases, given with --cases"}
+"""What is no data set but stands beside them: its name in the list, and what it is."""
 
 
 def names() -> list[str]:
     """Names of the data sets that lie in folders."""
-    return [name for name in registry.names("datasets") if name not in OTHERS]
+    return [name for name in registry.names("datasets") if not registry.load("datasets", name).made_on_the_spot]
+
+
+def others() -> dict[str, str]:
+    """Name -> what it is, of all that lies in no folder: a table of cases, and data sets that are made on the spot."""
+    found = {name: registry.load("datasets", name).made_on_the_spot for name in registry.names("datasets")}
+    return TABLE | {name: what for name, what in found.items() if what}
 
 
 def rows() -> list[dict[str, str]]:
@@ -35,7 +41,7 @@ def rows() -> list[dict[str, str]]:
                 "citation": one.citation,
             }
         )
-    for name, what in OTHERS.items():
+    for name, what in others().items():
         table.append({"name": name, "what": what, "scans": "-", "licence": "-", "how to get it": "-", "citation": "-"})
     return table
 
@@ -50,8 +56,8 @@ def on_disk(name: str, folder: Path) -> FolderDataset:
     InputError
         It is none that lies in a folder.
     """
-    if name in OTHERS:
-        msg = f"Wanted a data set that lies in a folder, but {name} is {OTHERS[name]}. Names: {', '.join(names())}."
+    if (what := others().get(name)) is not None:
+        msg = f"Wanted a data set that lies in a folder, but {name} is {what}. Names: {', '.join(names())}."
         raise InputError(msg)
     if name not in names():
         raise UnknownNameError("data set", name, names())
@@ -60,7 +66,5 @@ def on_disk(name: str, folder: Path) -> FolderDataset:
 
 def remote_files(name: str, part: str | None = None) -> list[RemoteFile]:
     """What there is to fetch of a data set. Raises `InputError` with the way to get it where a person must."""
-    dataset: Any = type(on_disk(name, Path()))
-    if not hasattr(dataset, "remote_files"):
-        raise no_fetch(dataset)
+    dataset = type(on_disk(name, Path()))
     return dataset.remote_files(part) if part is not None else dataset.remote_files()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from flairline.cases.fetch import RemoteFile, no_fetch
 from flairline.errors import InputError
 from flairline.types import Case
 
@@ -88,6 +89,8 @@ class FolderDataset:
     title: ClassVar[str]
     published_as: ClassVar[str] = ""
     """What the paper calls it."""
+    made_on_the_spot: ClassVar[str] = ""
+    """What makes it, where it lies in no folder: these all do."""
     licence: ClassVar[str]
     how_to_get: ClassVar[str]
     address: ClassVar[str]
@@ -145,6 +148,11 @@ class FolderDataset:
         if not there:
             raise InputError(self.nothing_found(found))
         return [self._case(one) for one in there]
+
+    @classmethod
+    def remote_files(cls, part: str = "") -> list[RemoteFile]:
+        """What can be fetched: nothing, unless a data set says so. Raises `InputError` with the way to get it."""
+        raise no_fetch(cls)
 
     def healthy(self) -> list[Case]:
         """Scans of healthy people: none, all of these data sets are of patients."""

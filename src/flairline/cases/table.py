@@ -20,7 +20,7 @@ TEXT_COLUMNS = ("dataset", "subject", "session", "site")
 
 
 @dataclass(frozen=True)
-class Dataset:
+class CaseTable:
     """The rows of a table of cases at `path`."""
 
     path: Path

@@ -37,9 +37,9 @@ def command(
     Example: [bold]flairline evaluate maps.csv --protocol sound -o OUT[/bold]
     """
     from flairline.benchmarking import judge as judging
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
 
-    table = Dataset(cases)
+    table = CaseTable(cases)
     if not {"score", "mask"} & set(table.columns()):
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)

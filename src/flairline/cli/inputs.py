@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def cases_of_table(path: Path) -> list[Any]:
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
 
-    return Dataset(path).cases()
+    return CaseTable(path).cases()
 
 
 def cases_of_datasets(datasets: list[str], need_truth: bool = True) -> tuple[list[Any], dict[str, str]]:

@@ -39,6 +39,8 @@ class Dataset:
         " NeuroImage 54 (2011) 313-327. Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre,"
         " Montreal Neurological Institute, McGill University."
     )
+    published_as: ClassVar[str] = ""
+    made_on_the_spot: ClassVar[str] = "made on the spot by flairline demo"
     expected_subjects: ClassVar[int] = 6
     subject_ids: ClassVar[tuple[str, ...]] = tuple(f"sub-{number:03d}" for number in range(1, 7))
 

@@ -20,7 +20,6 @@ class Remote:
 
 SRI24_T1 = Remote(
     name="sri24_spgr.nii.gz",
-    # Not tried from where this was written, which had no way out to it; the hash is that of a copy that was at hand.
     url=(
         "https://raw.githubusercontent.com/muschellij2/sri24/61cfe4374b91502d946946199757714ee5f9aaa9"
         "/inst/extdata/spgr.nii.gz"

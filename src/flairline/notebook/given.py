@@ -89,9 +89,9 @@ def image_file(image: Any, folder: Path, role: str) -> Path:
 
 def cases_of(cases: Cases) -> list[Case]:
     """Cases as they are, or those of a table. Raises `TableError`."""
-    from flairline.cases.table import Dataset
+    from flairline.cases.table import CaseTable
 
-    return Dataset(Path(cases)).cases() if isinstance(cases, (str, Path)) else list(cases)
+    return CaseTable(Path(cases)).cases() if isinstance(cases, (str, Path)) else list(cases)
 
 
 def healthy_cases(scans: Cases | Sequence[Path]) -> list[Case]:

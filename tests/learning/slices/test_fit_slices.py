@@ -14,7 +14,6 @@ pytest.importorskip("lightning")
 from torch.utils.data import DataLoader, Dataset
 
 from flairline import registry
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, ModelError
 from flairline.io.nifti import read_volume
 from flairline.learning.data import Source, TrainingData
@@ -27,15 +26,15 @@ GRID = SliceGrid(32)
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory):
+def healthy(phantoms):
     """Three phantoms without lesions, 4 mm."""
-    return TrainingData(Phantoms(tmp_path_factory.mktemp("healthy"), spacing_mm=4.0).healthy(3))
+    return TrainingData(phantoms(3))
 
 
 @pytest.fixture(scope="module")
-def patients(tmp_path_factory):
+def patients(phantoms):
     """Two phantoms with lesions, 4 mm."""
-    return Phantoms(tmp_path_factory.mktemp("patients"), spacing_mm=4.0, subjects=2).cases()
+    return phantoms(2, patients=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ pytest.importorskip("lightning")
 
 from torch.utils.data import DataLoader
 
-from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.learning.data import TrainingData
 from flairline.learning.loop import Budget
 from flairline.learning.networks.autoencoders import Architecture, SkipAutoencoder
@@ -18,10 +17,9 @@ from flairline.learning.slices.slices import SliceGrid
 
 
 @pytest.fixture(scope="module")
-def slices(tmp_path_factory):
+def slices(phantoms, tmp_path_factory):
     """Healthy slices of two phantoms to learn from and of one to judge, 32 x 32."""
-    cases = Phantoms(tmp_path_factory.mktemp("healthy"), spacing_mm=4.0).healthy(3)
-    stores = store_slices(TrainingData(cases), SliceGrid(32), tmp_path_factory.mktemp("slices"))
+    stores = store_slices(TrainingData(phantoms(3)), SliceGrid(32), tmp_path_factory.mktemp("slices"))
     return [next(iter(DataLoader(ValidationSlices(part, 32), 32))) for part in (stores[:2], stores[2:])]
 
 
