@@ -37,6 +37,6 @@ def test_an_unknown_name_is_refused_with_the_closest():
 
 
 def test_what_a_person_must_get_cannot_be_fetched():
-    with pytest.raises(InputError, match="cannot be fetched: after registration.*Address: https"):
+    with pytest.raises(InputError, match=r"cannot be fetched: after registration.*Address: https"):
         catalogue.remote_files("brats2020")
     assert catalogue.remote_files("mslub", "MNI")
