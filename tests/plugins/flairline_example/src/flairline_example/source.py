@@ -26,5 +26,5 @@ class Oracle(PlainSource):
 
     def make(self, case: Case, protocol: Protocol) -> Scored:
         labelled = protocol.prepare(self.labelled(case, protocol))
-        score = ndimage.gaussian_filter(labelled.truth.array.astype(np.float32), self.sigma)
+        score = ndimage.gaussian_filter(protocol.truth(labelled).astype(np.float32), self.sigma)
         return Scored(labelled, np.where(labelled.scan.brain.array, score, 0).astype(np.float32))
