@@ -7,10 +7,6 @@ import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
 
-from flairline.cases.names import folder_names
-from flairline.errors import InputError
-from flairline.types import Case
-
 ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique")
 
 
@@ -23,12 +19,6 @@ def quick(flairline, *arguments):
     """Without page and preprocessing: what is tested here is the mask."""
     method = () if "--method" in arguments else ("--method", "brightest")
     return flairline("segment", *arguments, *method, "--no-report", "--brain", "none")
-
-
-def names_of(*paths: str) -> list[str]:
-    from pathlib import Path
-
-    return folder_names([Case("", "", Path(path)) for path in paths])
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -166,47 +156,9 @@ def test_results_lie_on_the_flairs_grid_whatever_the_truths(tmp_path, flairline,
     assert mask.shape == head.flair.shape
 
 
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["a/sub-01_ses-2_FLAIR.nii.gz", "a/sub-02_flair.nii"], ["sub-01_ses-2", "sub-02"]),
-        (["a/flair.nii.gz"], ["flair"]),
-        (["a/x.y.nii.gz"], ["x.y"]),
-        (["p1/flair.nii.gz", "p2/flair.nii.gz", "p3/other.nii.gz"], ["p1", "p2", "other"]),
-        (["x/sub-1_FLAIR.nii.gz", "y/sub-1_FLAIR.nii.gz"], ["x", "y"]),
-        (["sub-01/anat/flair.nii.gz", "sub-02/ses-a/anat/flair.nii.gz"], ["sub-01", "sub-02_ses-a"]),
-        (["sub-01/ses-2/anat/sub-01_FLAIR.nii.gz"], ["sub-01_ses-2"]),  # the name leaves the session out
-        (["sub-01/ses-2/anat/sub-01_ses-2_FLAIR.nii.gz"], ["sub-01_ses-2"]),
-        (["sub-01/ses-2/sub-07_FLAIR.nii.gz"], ["sub-07"]),  # the name knows better than another subject's folder
-        (["ses-2/flair.nii.gz", "sub-01/a/b/c/t2f.nii.gz"], ["flair", "t2f"]),
-        ([".nii.gz"], ["_"]),
-    ],
-)
-def test_names(paths, names):
-    assert names_of(*paths) == names
-
-
-@pytest.mark.parametrize(
-    "paths",
-    [
-        ["a/flair.nii.gz", "a/flair.nii.gz"],
-        ["x/a/flair.nii.gz", "y/a/flair.nii.gz"],
-        ["a/flair.nii.gz", "b/flair.nii.gz", "c/a.nii.gz"],
-    ],
-)
-def test_names_that_still_clash_are_refused(paths):
-    with pytest.raises(InputError, match="would both be called"):
-        names_of(*paths)
-
-
 def test_a_clash_writes_nothing(tmp_path, flairline, flair):
     ran = quick(flairline, flair, flair, "-o", tmp_path / "out")
     assert ran.code == 2 and "would both be called" in ran.line and not (tmp_path / "out").exists()
-
-
-def test_a_subject_cannot_leave_the_output_folder():
-    names = folder_names([Case("d", "../../etc", None), Case("d", "/abs", None), Case("d", "..", None)])
-    assert all("/" not in name and not name.startswith(".") for name in names)
 
 
 def test_several_jobs_give_the_same(tmp_path, flairline, save, head):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flairline.types import Mask, Space, Volume
+from flairline.types import Lesion, Mask, Scan, Space, StoredGrid, Volume
 
 
 def test_spacing_and_volume_of_an_oblique_grid():
@@ -28,3 +28,27 @@ def test_same_grid_looks_at_the_corners():
 def test_an_array_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="shape"):
         Volume(np.zeros((7, 8, 9), np.float32), Space((7, 9, 8), np.eye(4)))
+
+
+def test_nouns_that_hold_arrays_are_equal_only_to_themselves_and_can_be_keys():
+    """Comparing arrays would raise: which voxel decides?"""
+    grid = StoredGrid((7, 8, 9), np.eye(4), np.eye(3))
+    space, same = (Space((7, 8, 9), np.eye(4), stored=grid) for _ in range(2))
+    array = np.zeros((7, 8, 9), np.float32)
+    volume, mask = Volume(array, space), Mask(array > 0, space)
+    scan = Scan.of("s", volume, mask)
+    pairs = [
+        (grid, StoredGrid((7, 8, 9), np.eye(4), np.eye(3))),
+        (space, same),
+        (volume, Volume(array, space)),
+        (mask, Mask(array > 0, space)),
+        (scan, Scan.of("s", volume, mask)),
+    ]
+    for noun, twin in pairs:
+        assert noun == noun and (noun == twin) is False and noun != twin
+        assert {noun: 1}[noun] == 1 and len({noun, twin}) == 2
+    assert space.same_grid(same)
+
+
+def test_a_lesion_is_a_row_and_equal_to_a_row_of_the_same_values():
+    assert Lesion(0.5, 4, (1.0, 2.0, 3.0), "left") == Lesion(0.5, 4, (1.0, 2.0, 3.0), "left")

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from flairline.io.nifti import read_volume as read_volume
     from flairline.io.nifti import write_mask as write_mask
     from flairline.io.nifti import write_volume as write_volume
-    from flairline.notebook import benchmark as benchmark
-    from flairline.notebook import demo_scan as demo_scan
-    from flairline.notebook import evaluate as evaluate
-    from flairline.notebook import fit as fit
-    from flairline.notebook import list_methods as list_methods
-    from flairline.notebook import method as method
-    from flairline.notebook import protocol as protocol
-    from flairline.notebook import recipe as recipe
-    from flairline.notebook import segment as segment
+    from flairline.notebook.judging import benchmark as benchmark
+    from flairline.notebook.judging import evaluate as evaluate
+    from flairline.notebook.names import list_methods as list_methods
+    from flairline.notebook.names import method as method
+    from flairline.notebook.names import protocol as protocol
+    from flairline.notebook.names import recipe as recipe
+    from flairline.notebook.scans import demo_scan as demo_scan
+    from flairline.notebook.scans import segment as segment
+    from flairline.notebook.training import fit as fit
     from flairline.recipes import Recipe as Recipe
     from flairline.segmentation import Found as Found
     from flairline.summary import Summary as Summary
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from flairline.types import Volume as Volume
 
 _NAMES = {
-    "flairline.notebook": (
-        *("segment", "benchmark", "evaluate", "fit"),
-        *("recipe", "method", "protocol", "list_methods", "demo_scan"),
-    ),
+    "flairline.notebook.scans": ("segment", "demo_scan"),
+    "flairline.notebook.judging": ("benchmark", "evaluate"),
+    "flairline.notebook.training": ("fit",),
+    "flairline.notebook.names": ("recipe", "method", "protocol", "list_methods"),
     "flairline.types": ("Scan", "Volume", "Mask", "Space", "Case", "Threshold", "Lesion", "Scorer"),
     "flairline.segmentation": ("Found",),
     "flairline.summary": ("Summary",),

@@ -28,7 +28,7 @@ from flairline.preprocess.assemble import assemble
 from flairline.preprocess.described import describe
 from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
 from flairline.recipes import FALLBACK_THRESHOLD, Rating, ready_scorer
-from flairline.summary import INTENDED_USE, SUMMARY, InputFile, Parameters, Preprocessing, Quality, Summary, plain
+from flairline.summary import INTENDED_USE, SUMMARY, Flag, InputFile, Parameters, Preprocessing, Quality, Summary, plain
 from flairline.types import Case, Lesion, Mask, Scan, Threshold, Volume
 
 if TYPE_CHECKING:
@@ -244,7 +244,9 @@ def find_in(scan: Scan, settings: Settings) -> Found:
     """Score, threshold and filter a scan that is in memory, as it is: nothing is prepared. Raises `FlairlineError`."""
     started = time.perf_counter()
     found = _scored(scan, settings)
-    checked = Quality.from_json(_quality(scan, None))
+    figures = quality.brain_figures(scan.flair, scan.brain)
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    checked = Quality(figures=figures, flags=flags, notes=())
     return replace(found, summary=replace(found.summary, qc=checked, seconds=time.perf_counter() - started))
 
 

@@ -197,4 +197,4 @@ def result_id(summary: Summary) -> str:
 
 
 def _as_json(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)

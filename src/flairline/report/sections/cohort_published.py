@@ -71,10 +71,10 @@ def _table(page: CohortPage, name: str) -> dict[str, Any]:
     }
 
 
-def same_dataset(published: str, here: str) -> bool:
+def same_dataset(published: str, judged: str) -> bool:
     """Whether a data set of a table of cases is one of the paper's: brats2015 is BraTS, wmh2017 is WMH."""
-    return here.lower().rstrip("0123456789").startswith(published.lower().rstrip("0123456789"))
+    return judged.lower().rstrip("0123456789").startswith(published.lower().rstrip("0123456789"))
 
 
-def _line(name: str, cells: Mapping[Any, Any], columns: list[Any], here: bool) -> dict[str, Any]:
-    return {"name": name, "cells": [cells.get(column) for column in columns], "here": here}
+def _line(name: str, cells: Mapping[Any, Any], columns: list[Any], ours: bool) -> dict[str, Any]:
+    return {"name": name, "cells": [cells.get(column) for column in columns], "here": ours}
