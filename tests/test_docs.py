@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import types
@@ -9,7 +10,33 @@ from pathlib import Path
 
 import pytest
 
-HOWTO = Path(__file__).parents[1] / "docs" / "howto" / "add-method.md"
+ROOT = Path(__file__).parents[1]
+HOWTO = ROOT / "docs" / "howto" / "add-method.md"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_an_example_imports_of_flairline_is_there(page):
+    """Statements alone: what a name is called is what goes out of date. Needs none of the extras' libraries."""
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for module, names in re.findall(r"^\s*from (flairline[\w.]*) import ([\w, ]+)$", block, re.MULTILINE):
+            loaded = importlib.import_module(module)
+            assert all(hasattr(loaded, name.strip()) for name in names.split(",")), (module, names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in link and not link.startswith("mailto:"):
+            assert (page.parent / link).exists(), link
+
+
+def test_the_columns_of_rows_csv_are_the_documents():
+    text = " ".join((ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split())
+    (columns,) = re.findall(r"`rows.csv` has the columns ([\w, ]+)\.", text)
+    from flairline.benchmarking import judge as rows
+
+    assert tuple(columns.split(", ")) == rows.COLUMNS
 
 
 def test_the_slice_method_of_the_howto_trains_and_scores(monkeypatch):
