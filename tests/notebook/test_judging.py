@@ -19,7 +19,7 @@ def case(tmp_path, demo):
 
 
 def values(finished):
-    return {(row.method, row.subject, row.metric): row.value for result in finished.results for row in result.rows}
+    return {(row.method, row.subject, row.metric): row.value for row in finished.rows}
 
 
 def test_a_table_and_cases_are_judged_alike_and_by_the_command_line_too(tmp_path, flairline, case):
@@ -28,6 +28,7 @@ def test_a_table_and_cases_are_judged_alike_and_by_the_command_line_too(tmp_path
     in_memory = values(fl.benchmark([case], methods=["intensity"], protocol=fl.protocol("native")))
     of_table = values(fl.benchmark(table, methods=["intensity"], protocol="native", out=tmp_path / "out"))
     assert in_memory.keys() == of_table.keys()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"rows.csv", "manifest.json"}
     np.testing.assert_array_equal([*in_memory.values()], [*of_table.values()])
     options = ("--method", "intensity", "--protocol", "native", "--pages", "none", "-o", tmp_path / "cli")
     assert flairline("benchmark", "--cases", table, *options).code == 0

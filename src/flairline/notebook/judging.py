@@ -38,7 +38,7 @@ def benchmark(
     protocol
         A protocol or its name: "sound", "experiment-1", "experiment-2", "native" or "baur".
     out
-        Folder for rows.csv, tables and figures; None writes nothing that stays.
+        Folder for rows.csv, manifest.json, tables and figures; None writes nothing that stays.
     jobs
         Processes to work in.
     seed
@@ -69,7 +69,7 @@ def benchmark(
     >>> finished = fl.benchmark([case], methods=["histeq", "intensity"], protocol="native")
     >>> [result.method for result in finished.results], finished.failures
     (['histeq', 'intensity'], {})
-    >>> dice = next(row for row in finished.results[0].rows if row.metric == "dice_oracle")
+    >>> dice = next(row for row in finished.rows if row.metric == "dice_oracle")
     >>> 0.1 < dice.value < 1
     True
     """
@@ -147,4 +147,6 @@ def _judged(
     from flairline.benchmarking.plan import Plan
     from flairline.benchmarking.run import run
 
-    return run(Plan(cases, sources, [known_protocol(by) if isinstance(by, str) else by], out, jobs, seed))
+    finished = run(Plan(cases, sources, [known_protocol(by) if isinstance(by, str) else by], out, jobs, seed))
+    finished.remove_scores()  # a page would need them, and none is written here
+    return finished
