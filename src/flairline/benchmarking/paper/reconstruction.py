@@ -18,7 +18,7 @@ import numpy as np
 
 from flairline.benchmarking.judge import COHORT, FileMaps, RecipeMaps, Result
 from flairline.io.files import write_text
-from flairline.learning.model import load_any_config
+from flairline.learning.model import ModelFolder
 
 NAN = float("nan")
 FEWEST = 3
@@ -146,7 +146,7 @@ def _warnings(maps: Sequence[RecipeMaps | FileMaps]) -> list[str]:
 
 def _config(maps: RecipeMaps | FileMaps) -> dict[str, Any]:
     model = maps.recipe.model if isinstance(maps, RecipeMaps) else None
-    return {} if model is None else load_any_config(model)
+    return {} if model is None else ModelFolder(model).config()
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from flairline.benchmarking.paper.figures import TRUTH_COLOUR, as_shown, file_na
 from flairline.benchmarking.paper.tables import paper_name
 from flairline.evaluation.protocols import Protocol
 from flairline.learning.slices.slices import to_unit
-from flairline.recipes import ready_scorer
+from flairline.recipes import ready_reconstruction
 from flairline.types import BoolArray, Case, Progress, Scan
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def row_of(result: Result, maps: RecipeMaps | FileMaps, protocol: Protocol, chos
     scan = protocol.prepare(labelled_by(maps, chosen.case, protocol)).scan
     z = chosen.z + (protocol.slices[0] if protocol.slices else 0)
     seen, healthy, note = _unit(scan)[:, :, z], None, "none: it does\nnot reconstruct"
-    scorer: Any = ready_scorer(maps.recipe) if isinstance(maps, RecipeMaps) else None
-    if hasattr(scorer, "reconstruction"):
+    scorer = ready_reconstruction(maps.recipe) if isinstance(maps, RecipeMaps) else None
+    if scorer is not None:
         pair = scorer.reconstruction(scan, only=z)
         seen, healthy = (image.array[:, :, z].copy() for image in pair)
         note = ""
