@@ -5,7 +5,7 @@ on the other tables (phantom models on all), beside the methods that need no tra
 which takes minutes a volume, is judged on N axial slices of each scan, evenly spaced over its brain; `vae` and the
 controls stand beside it on the same slices ("N slices" in the table).
 
-    python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
+    python -m studies.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
 
 Models that are in OUT/models already are not trained again, rows that are in OUT/rows not judged again. Ends with a
 Markdown table (OUT/table.md) and a line of JSON.
@@ -30,19 +30,13 @@ from flairline.cases.table import Dataset as Table
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.io.nifti import write_mask, write_volume
+from flairline.methods.base import load_method, trainable
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.types import Mask
 
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
 CONTROLS = ("histeq", "intensity", "highpass")
 METRICS = ("dice_oracle", "auprc", "auroc")
-PUBLISHED = {
-    "ae_dense": "AE (dense)",
-    "ae_spatial": "AE (spatial)",
-    "vae_restoration": "VAE (restoration)",
-    "ssae": "SSAE (spatial)",
-    "histeq": "Baseline",
-}
 PHANTOMS = 10
 SLOW, BESIDE = "vae_restoration", "vae"
 """Judged on few slices, and what stands beside it there."""
@@ -63,10 +57,10 @@ def learning() -> dict[str, str]:
     found = {}
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            method = trainable(load_method(name)())
         except MissingExtraError:
             continue
-        if getattr(method, "learns_from", "") == "scans":
+        if method is not None and method.info.learns_from == "scans":
             found[name] = method.family
     return found
 
@@ -138,10 +132,11 @@ def seconds_a_volume(name: str, table: Path) -> float:
 
 def published() -> dict[tuple[str, str, str], str]:
     """Method, data set, metric -> value of the paper's table 2."""
-    path = Path(recipes.__file__).parent / "published" / "tables.csv"
+    path = Path(recipes.__file__).parent / "benchmarking" / "paper" / "published" / "tables.csv"
     with path.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["table"] == "2"]
-    names = {shown: name for name, shown in PUBLISHED.items()}
+    known = (name for name in registry.names("methods") if load_method(name).info.published_as)
+    names = {load_method(name).info.published_as: name for name in known}
     return {
         (names[row["method"]], row["dataset"].lower(), row["metric"]): row["value"]
         for row in rows
