@@ -35,6 +35,7 @@ from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.evaluation import protocols
 from flairline.io.tables import markdown_text, read_records
+from flairline.methods.base import load_method, trainable
 from flairline.preprocess.to_atlas import labelled_scan
 
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
@@ -60,10 +61,10 @@ def learning() -> dict[str, str]:
     found = {}
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            method = trainable(load_method(name)())
         except MissingExtraError:
             continue
-        if getattr(method, "learns_from", "") == "scans":
+        if method is not None and method.info.learns_from == "scans":
             found[name] = method.family
     return found
 

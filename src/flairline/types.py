@@ -218,6 +218,14 @@ class MethodInfo:
         The roles of the images that it can use.
     iterative
         True if scoring takes minutes a scan.
+    learns_from
+        What its `train` learns from; empty: it needs no training and reads no model folder.
+    reconstructs
+        True if its scorer has `reconstruction`: what a healthy brain would look like in the scan's place.
+    recipes
+        Names of the recipes that its `recipe` gives; its own among them where the usual post-processing does not fit.
+    default_rank
+        Its turn when the recipe `default` asks the methods, from 1; 0: it is not asked.
     """
 
     paper: str
@@ -230,6 +238,10 @@ class MethodInfo:
     reads: str = ""
     channels: tuple[str, ...] = ("flair",)
     iterative: bool = False
+    learns_from: Literal["", "scans", "label maps"] = ""
+    reconstructs: bool = False
+    recipes: tuple[str, ...] = ()
+    default_rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ def seen_cases(recipe: Recipe, cases: Sequence[Case]) -> list[str]:
     ModelError
         The model folder is broken.
     """
-    known = {(scan["dataset"], scan["subject"]) for scan in recipe.sources() if scan["dataset"]}
-    hashes = {scan[name] for scan in recipe.sources() for name in ("sha256", "voxels_sha256")}
+    known = {(scan.dataset, scan.subject) for scan in recipe.sources() if scan.dataset}
+    hashes = {content for scan in recipe.sources() for content in (scan.sha256, scan.voxels_sha256)}
     if not known and not hashes:
         return []
     return [

@@ -23,12 +23,12 @@ from flairline.evaluation.protocols import Protocol, on_sri24_grid
 from flairline.imaging.components import ComponentRule
 from flairline.imaging.labels import LabelRule
 from flairline.io.nifti import read_mask, read_space, read_volume
-from flairline.learning.model import load_any_config
+from flairline.learning.model import ModelFolder
 from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
 from flairline.preprocess.atlas import load_atlas
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
-from flairline.recipes import Recipe, model_sha256, ready_scorer
+from flairline.recipes import Recipe, model_sha256, ready_reconstruction, ready_scorer
 from flairline.types import BoolArray, Case, Mask, Scan, Space, Volume
 
 
@@ -281,7 +281,7 @@ class RecipeSource(PlainSource):
         ModelError
             The model folder is broken.
         """
-        config = {} if self.recipe.model is None else load_any_config(self.recipe.model)
+        config = {} if self.recipe.model is None else ModelFolder(self.recipe.model).config()
         if "l1_healthy" not in config:
             return None
         held = config.get("training", {}).get("validation_scans", ())
@@ -291,10 +291,8 @@ class RecipeSource(PlainSource):
 
     def reconstruction(self, scan: Scan, z: int) -> tuple[Volume, Volume] | None:
         """Of the model that `reconstruction_quality` is of; None where steps stand between it and the score."""
-        if self.recipe.steps or self.reconstruction_quality() is None:
-            return None
-        scorer: Any = ready_scorer(self.recipe)  # a model with an error of reconstruction has a scorer that does it
-        return scorer.reconstruction(scan, only=z)
+        scorer = None if self.reconstruction_quality() is None else ready_reconstruction(self.recipe)
+        return None if scorer is None else scorer.reconstruction(scan, only=z)
 
 
 @dataclass(frozen=True)
