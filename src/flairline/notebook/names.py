@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flairline.evaluation.protocols import Protocol
+    from flairline.methods.base import Method
     from flairline.recipes import Recipe
 
 
@@ -34,7 +35,7 @@ def recipe(name: str) -> Recipe:
     return recipes.load(name)
 
 
-def method(name: str) -> Any:
+def method(name: str) -> Method:
     """A method with its usual configuration: `info` says what it is, `fit(scans)` gives its scorer.
 
     A scorer is a function from a `Scan` to a `Volume` on the scan's grid: higher is more abnormal, zero outside the
@@ -55,9 +56,9 @@ def method(name: str) -> Any:
     >>> score.array.shape == scan.space.shape, float(score.array[~scan.brain.array].max())
     (True, 0.0)
     """
-    from flairline import registry
+    from flairline.methods.base import load_method
 
-    return registry.load("methods", name)()
+    return load_method(name)()
 
 
 def protocol(name: str) -> Protocol:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from flairline import registry
 from flairline.errors import InputError
 from flairline.imaging.components import ComponentRule
-from flairline.learning.model import ModelFolder
+from flairline.learning.model import ModelFolder, Source
 from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import healthy_quantile
 from flairline.postprocess.confidence import Rater
@@ -74,9 +74,9 @@ class Recipe:
         score = method.fit(()) if self.model is None else method.load(self.model)
         return partial(_stepped, score, self.steps) if self.steps else score
 
-    def sources(self) -> list[dict[str, str]]:
+    def sources(self) -> list[Source]:
         """Scans that the recipe's model was trained or validated on; none where there is no model of scans."""
-        return [] if self.model is None else [source.plain() for source in ModelFolder(self.model).sources()]
+        return [] if self.model is None else ModelFolder(self.model).sources()
 
     def rating(self, score: Volume) -> Rating | None:
         """What tells each numbered component's probability to be a lesion; None if the method's model says nothing."""
