@@ -33,7 +33,7 @@ import numpy as np
 from bench.evaluate import as_published, in_own_process
 from flairline.benchmarking.judge import RecipeMaps, count, run
 from flairline.evaluation.protocols import Protocol, load
-from flairline.preprocess.assemble import LabelledScan
+from flairline.preprocess.prepared import LabelledScan
 from flairline.types import BoolArray, Case
 
 SIDE, SLICES = 128, slice(15, 125)

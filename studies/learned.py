@@ -30,9 +30,11 @@ from flairline.cases.table import Dataset as Table
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
 from flairline.io.nifti import write_mask, write_volume
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.types import Mask
 
+JUDGED = PreprocessSettings().for_judging(None)
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
 CONTROLS = ("histeq", "intensity", "highpass")
 METRICS = ("dice_oracle", "auprc", "auroc")
@@ -108,7 +110,7 @@ def thinned(table: Path, n_slices: int, out: Path) -> Path:
     """A table of the same scans whose brain and truth are empty but for `n_slices` axial slices through the brain."""
     rows = []
     for case in Table(table).cases():
-        labelled = labelled_scan(case, None, merge_labels=True)
+        labelled = read_scan(case, JUDGED).labelled(merge=True)
         assert labelled.labels is not None
         scan, folder = labelled.scan, out / f"{case.dataset}-{case.subject}"
         there = np.flatnonzero(scan.brain.array.any(axis=(0, 1)))
@@ -127,7 +129,7 @@ def thinned(table: Path, n_slices: int, out: Path) -> Path:
 
 def seconds_a_volume(name: str, table: Path) -> float:
     """Seconds of the scorer alone, its network read, on the first scan of a table."""
-    scan = labelled_scan(Table(table).cases()[0], None, merge_labels=True).scan
+    scan = read_scan(Table(table).cases()[0], JUDGED).labelled(merge=True).scan
     scorer = recipes.load(name).scorer()
     if hasattr(scorer, "warm"):
         scorer.warm()

@@ -17,16 +17,17 @@ from flairline import executor as engine
 from flairline import recipes
 from flairline.errors import InputError
 from flairline.imaging.components import label_components
-from flairline.imaging.resample import resample_mask
 from flairline.io import dicom
 from flairline.io.files import prepare_folder, sha256, write_json
-from flairline.io.nifti import read_mask, write_mask, write_volume
+from flairline.io.logs import with_log
+from flairline.io.nifti import write_mask, write_volume
 from flairline.io.versions import versions
 from flairline.postprocess.threshold import ThresholdRule
 from flairline.preprocess import quality
-from flairline.preprocess.assemble import assemble
 from flairline.preprocess.described import CONVERTER, describe
-from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
+from flairline.preprocess.prepared import Prepared
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.recipes import FALLBACK_THRESHOLD, Rating, Recipe, ready_scorer
 from flairline.types import Case, Mask, Scan, Threshold, Volume
 
@@ -92,6 +93,8 @@ def run(
 ) -> Iterator[engine.Outcome[Case, Done]]:
     """Segment every case into OUT/SUBJECT, yielding outcomes as they come; one that fails does not stop the others.
 
+    The traceback of a fault in flairline is kept in OUT/logs/SUBJECT.txt.
+
     Raises
     ------
     InputError
@@ -104,7 +107,8 @@ def run(
     cases = [replace(case, subject=name) for case, name in zip(cases, folder_names(cases), strict=True)]
     recipes.load(settings.recipe).configured()
     prepare_folder(out)
-    return engine.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+    outcomes = engine.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+    return (with_log(outcome, out, outcome.item.subject) for outcome in outcomes)
 
 
 def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:
@@ -289,35 +293,27 @@ def folder_names(cases: Sequence[Case]) -> list[str]:
     return names
 
 
-def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared | None]:
-    """Scan on its FLAIR's own grid, truth on that grid, and how it was prepared if it had to be."""
+def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared]:
+    """Scan on its FLAIR's own grid, truth on that grid, and how it was prepared."""
     wanted = settings.preprocess or PreprocessSettings()
     if settings.space != "native":
         wanted = replace(wanted, to_atlas="always")
-    if wanted == PreprocessSettings() and not is_raw(case):
-        # The truth, if there is one, must not decide the grid: results lie on the scan's own.
-        labelled = assemble(case, keep_flair_grid=True)
-        truth = None if labelled.labels is None else Mask(labelled.labels > 0, labelled.scan.space)
-        return labelled.scan, truth, None
-    prepared = prepare(case, wanted, settings.work)
-    truth = None if case.truth is None else resample_mask(read_mask(case.truth), prepared.scan.space)
-    return prepared.scan, truth, prepared
+    prepared = read_scan(case, wanted, settings.work)
+    return prepared.scan, prepared.truth_mask(), prepared
 
 
-def _quality(scan: Scan, prepared: Prepared | None) -> dict[str, Any]:
+def _quality(scan: Scan, prepared: Prepared) -> dict[str, Any]:
     """Quality figures, flags with reasons, and what preprocessing found and did."""
-    if prepared is None:
-        figures = quality.brain_figures(scan.flair, scan.brain)
-        stored = scan.space.stored
-        notes = [stored.note] if stored is not None and stored.note else []
-        return {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)], "notes": notes}
-    return {
-        "figures": dict(prepared.figures),
-        "flags": [asdict(flag) for flag in prepared.flags],
+    figures = quality.brain_figures(scan.flair, scan.brain) if prepared.as_it_lies else dict(prepared.figures)
+    found = {
+        "figures": figures,
+        "flags": [asdict(flag) for flag in quality.flags(figures)],
         "notes": list(prepared.notes),
-        "atlas": None if prepared.atlas is None else prepared.atlas.name,
-        "seconds": dict(prepared.seconds),
     }
+    if prepared.as_it_lies:
+        return found
+    atlas = None if prepared.atlas is None else prepared.atlas.name
+    return {**found, "atlas": atlas, "seconds": dict(prepared.seconds)}
 
 
 def _what_ran(recipe: Recipe, rule: ThresholdRule, threshold: Threshold) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from flairline.methods.asymmetry import Method
 from flairline.preprocess import register
 from flairline.preprocess import symmetry as _symmetry
 from flairline.preprocess.atlas import load_atlas
-from flairline.preprocess.pipeline import PreprocessSettings, prepare
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Case, Mask, Scan
 
@@ -116,7 +117,7 @@ def test_a_registered_scan_brings_its_map_along(named, kept, tmp_path, monkeypat
         )
         atlas = str(tmp_path / "mni.nii")
     case = Case("", "s", tmp_path / "flair.nii.gz")
-    found = prepare(case, PreprocessSettings(atlas=atlas, to_atlas="always"), None)
+    found = read_scan(case, PreprocessSettings(atlas=atlas, to_atlas="always"), None)
     assert found.atlas_to_native is not None
     if not kept:
         assert found.scan.mni_to_native is None

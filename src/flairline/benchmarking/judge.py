@@ -34,13 +34,14 @@ from flairline.evaluation.counts import N_REPLICATES, Counts, ScanMap, poisson_w
 from flairline.evaluation.protocols import Protocol, on_sri24_grid
 from flairline.imaging.labels import LabelRule
 from flairline.io.files import prepare_folder, sha256, write_bytes, write_json, write_text
+from flairline.io.logs import with_log
 from flairline.io.nifti import read_mask, read_space, read_volume
 from flairline.io.versions import versions
 from flairline.learning.data import voxels_sha256
 from flairline.preprocess import quality
-from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
-from flairline.preprocess.pipeline import PreprocessSettings
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.prepared import LabelledScan, different_grids
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.recipes import Recipe, model_sha256, ready_scorer
 from flairline.types import BoolArray, Case, Mask, Progress, Scan, Volume, no_progress
 
@@ -206,7 +207,8 @@ class FileMaps:
         if case.brain is not None:
             brain = read_mask(case.brain)
         else:
-            brain = assemble(dataclasses.replace(case, t1=None, t2=None)).scan.brain
+            stripped = PreprocessSettings(brain="none").for_judging(None)
+            brain = read_scan(dataclasses.replace(case, t1=None, t2=None), stripped).scan.brain
         if not brain.space.same_grid(score.space):
             path = case.brain or case.flair
             raise GridError(different_grids(path, brain.space, case.score or case.mask, score.space))
@@ -224,9 +226,8 @@ def on_protocol_grid(
     wanted = protocol.needs_sri24 and atlas is not None and case.flair is not None
     there = not wanted or on_sri24_grid(read_space(case.flair))  # type: ignore[arg-type]
     settings = dataclasses.replace(preprocess or PreprocessSettings(), strip_on=protocol.strip_on)
-    return labelled_scan(
-        case, None if there else atlas, merge_labels=protocol.merge_labels, settings=settings, cache=cache
-    )
+    prepared = read_scan(case, settings.for_judging(None if there else atlas), cache)
+    return prepared.labelled(merge=protocol.merge_labels, on_atlas=not there)
 
 
 def labelled_by(maps: RecipeMaps | FileMaps, case: Case, protocol: Protocol) -> LabelledScan:
@@ -259,7 +260,8 @@ def run(
         counts = result.counts[dataset, maps.name]
         measure = partial(_measure, protocol=protocol, threshold=counts.oracle().threshold)
         values: list[tuple[Case, dict[str, float]]] = []
-        for done, measured in enumerate(engine.run(measure, scans, jobs), 1):
+        for done, outcome in enumerate(engine.run(measure, scans, jobs), 1):
+            measured = with_log(outcome, work.parent, _name(outcome.item.case))
             progress(f"{maps.name}, {protocol.name}: measuring {dataset}", done, len(scans))
             if measured.result is None:
                 result.failures.append((_name(measured.item.case), measured.error or ""))
@@ -288,7 +290,8 @@ def count(
     for done, outcome in enumerate(engine.run(store, cases, jobs), 1):
         progress(f"{maps.name}, {protocol.name}: scoring", done, len(cases))
         if outcome.result is None:
-            result.failures.append((_name(outcome.item), outcome.error or ""))
+            failed = with_log(outcome, work.parent, _name(outcome.item))
+            result.failures.append((_name(outcome.item), failed.error or ""))
         else:
             result.stored.setdefault((outcome.item.dataset, maps.name), []).append(outcome.result)
     for (dataset, _), scans in result.stored.items():

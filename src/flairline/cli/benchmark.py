@@ -76,7 +76,7 @@ def command(
     from flairline import recipes
     from flairline.benchmarking import judge as judging
     from flairline.benchmarking.paper.tables import CONTROLS
-    from flairline.preprocess.pipeline import preprocess_settings
+    from flairline.preprocess.settings import preprocess_settings
 
     if bool(dataset) == (cases is not None):
         msg = "Wanted --cases CASES.csv or --dataset NAME=DIR, one of the two. See flairline benchmark --help."

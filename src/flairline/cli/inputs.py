@@ -50,7 +50,7 @@ def training_data(
     from flairline import registry
     from flairline import segmentation as segmenting
     from flairline.learning.data import TrainingData
-    from flairline.preprocess.pipeline import preprocess_settings
+    from flairline.preprocess.settings import preprocess_settings
 
     if scans:
         found = segmenting.cases_from_files(scans)

@@ -72,7 +72,7 @@ def command(
 
     from flairline import segmentation as segmenting
     from flairline.postprocess.threshold import parse_threshold
-    from flairline.preprocess.pipeline import checked_space, preprocess_settings
+    from flairline.preprocess.settings import checked_space, preprocess_settings
     from flairline.report import build
     from flairline.report import scan_page as found
 

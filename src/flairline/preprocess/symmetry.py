@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.errors import InputError
+from flairline.imaging.points import PointMap, carry_partial_volume
 from flairline.preprocess import quality
 from flairline.preprocess.atlas import Atlas, load_atlas
-from flairline.preprocess.register import PointMap, carry_partial_volume, register_affine
+from flairline.preprocess.register import register_affine
 from flairline.types import Scan
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError
+from flairline.imaging.measure import dice
+from flairline.imaging.points import PointMap
 from flairline.io.files import prepare_folder, write_json
 from flairline.learning.atlas.moments import Sums, onto_grid
 from flairline.learning.atlas.placing import MIN_HEADER_OVERLAP, Frame, Placed, mni_frame, place
@@ -22,8 +24,7 @@ from flairline.learning.atlas.scorer import AtlasModel, AtlasScorer
 from flairline.learning.card import INTENDED_USE, cell, data_section, scans_section
 from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, source_of
 from flairline.learning.model import save_model
-from flairline.preprocess.quality import dice
-from flairline.preprocess.register import GREEDY_LEVELS, PointMap
+from flairline.preprocess.register import GREEDY_LEVELS
 from flairline.types import BoolArray, Case, Progress, Scan, Space
 
 if TYPE_CHECKING:

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError
+from flairline.imaging.measure import dice
+from flairline.imaging.points import PointMap, carry_mask, identity
 from flairline.imaging.resample import resample_mask, resample_volume
 from flairline.preprocess.atlas import Atlas, load_atlas
-from flairline.preprocess.quality import MAX_ATLAS_STRETCH, MIN_ATLAS_OVERLAP, dice, stretch
-from flairline.preprocess.register import PointMap, carry_mask, identity, isotropic_space, register_affine, stripped
+from flairline.preprocess.quality import MAX_ATLAS_STRETCH, MIN_ATLAS_OVERLAP, stretch
+from flairline.preprocess.register import isotropic_space, register_affine, stripped
 from flairline.types import Mask, Scan, Space
 
 log = logging.getLogger(__name__)
