@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
+from flairline.imaging.boxes import box_of_mm
 from flairline.imaging.points import PointMap
 from flairline.imaging.resample import resample_volume
 from flairline.io.files import write_bytes
@@ -97,21 +98,13 @@ def stripped(image: Volume, brain: Mask) -> Volume:
 
 def isotropic_space(space: Space, brain: Mask, spacing_mm: float = FIXED_MM) -> Space:
     """A grid of cubes along the same axes around the brain: coarse-to-fine steps halve all three axes alike."""
-    low, high = _brain_box(brain, MARGIN_MM)
+    box = box_of_mm(brain.array, brain.space.spacing_mm, MARGIN_MM)
+    low, high = np.array([float(side.start) for side in box]), np.array([float(side.stop) for side in box])
     scale = spacing_mm / np.array(space.spacing_mm)
     shape = np.maximum(np.ceil((high - low) / scale), 1).astype(int)
     vox_to_ras = space.vox_to_ras @ np.diag([*scale, 1.0])
     vox_to_ras[:3, 3] = (space.vox_to_ras @ [*low, 1.0])[:3]
     return Space((int(shape[0]), int(shape[1]), int(shape[2])), vox_to_ras, space.name)
-
-
-def _brain_box(brain: Mask, margin_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and one-past-last voxel of the brain and a margin, within the volume."""
-    where = np.argwhere(brain.array)
-    margin = margin_mm / np.array(brain.space.spacing_mm)
-    low = np.maximum(where.min(axis=0) - np.ceil(margin), 0)
-    high = np.minimum(where.max(axis=0) + 1 + np.ceil(margin), brain.array.shape)
-    return low, high
 
 
 def _register(

@@ -8,23 +8,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flairline.errors import InputError
+from flairline.imaging.boxes import extent_without_strays
 from flairline.imaging.measure import dice
 from flairline.imaging.points import PointMap, carry_mask, identity
 from flairline.imaging.resample import resample_mask, resample_volume
 from flairline.preprocess.atlas import Atlas, load_atlas
 from flairline.preprocess.quality import MAX_ATLAS_STRETCH, MIN_ATLAS_OVERLAP, stretch
 from flairline.preprocess.register import isotropic_space, register_affine, stripped
-from flairline.types import Mask, Scan, Space
+from flairline.types import Scan, Space
 
 log = logging.getLogger(__name__)
 
 MIN_HEADER_OVERLAP = 0.5
 """Two brains that are said to share their coordinates overlap by more (Dice), whoever they are of."""
-BOX_TAIL = 0.002
-"""Share of the brain's voxels left out at either end of an axis of its box, so that a stray voxel does not move it."""
 
 
 @dataclass(frozen=True)
@@ -90,22 +88,13 @@ def place(scan: Scan, frame: Frame, register: bool = True) -> Placed:
 
 def _by_boxes(scan: Scan, atlas: Atlas, trouble: str) -> Placed:
     log.warning("%s: %s Its brain's box is laid onto the atlas's.", scan.subject, trouble)
-    (low, high), (atlas_low, atlas_high) = _box(scan.brain), _box(atlas.brain)
+    low, high = extent_without_strays(scan.brain.array)
+    atlas_low, atlas_high = extent_without_strays(atlas.brain.array)
     scale = (high - low) / (atlas_high - atlas_low)
     boxes = np.diag([*scale, 1.0])
     boxes[:3, 3] = low - scale * atlas_low
     matrix = scan.space.vox_to_ras @ boxes @ np.linalg.inv(atlas.space.vox_to_ras)
     return Placed(PointMap("atlas", "flair", matrix), trouble)
-
-
-def _box(brain: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and last voxel of the brain by axis, stray voxels left out."""
-    low, high = np.empty(3), np.empty(3)
-    for axis in range(3):
-        counts = np.cumsum(brain.array.sum(axis=tuple(a for a in range(3) if a != axis)))
-        low[axis] = np.searchsorted(counts, BOX_TAIL * counts[-1])
-        high[axis] = np.searchsorted(counts, (1 - BOX_TAIL) * counts[-1])
-    return low, np.maximum(high, low + 1)
 
 
 @lru_cache(maxsize=4)
