@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from flairline import executor
+from flairline import executor, segmentation
 from flairline.io.logs import with_log
+from flairline.types import Case
 
 WORK = """
 import os
 from pathlib import Path
-from flairline import executor
+from flairline import executor, segmentation
 from flairline.errors import InputError
 
 def doubled(number: int) -> int:
@@ -128,3 +129,15 @@ def test_the_traceback_of_a_fault_is_kept_and_its_file_named(tmp_path, work):
     assert "in doubled" in path.read_text()
     (tmp_path / "full").write_text("a file where a folder should be")
     assert with_log(fault, tmp_path / "full", "4") == fault
+
+
+def test_a_fault_while_a_scan_is_segmented_leaves_its_traceback_in_the_logs(tmp_path, monkeypatch):
+    def fails(*_):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr(segmentation, "find", fails)
+    cases = [Case("", name, flair=tmp_path / f"{name}.nii.gz") for name in ("a", "b")]
+    outcomes = list(segmentation.run(cases, tmp_path / "out", segmentation.Settings("histeq")))
+    assert [outcome.item.subject for outcome in outcomes] == ["a", "b"]
+    assert "traceback in" in (outcomes[1].error or "")
+    assert "no such thing" in (tmp_path / "out" / "logs" / "b.txt").read_text()

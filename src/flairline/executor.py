@@ -51,8 +51,7 @@ class Outcome(Generic[Item, Result]):
 
 def threads() -> int:
     """How many threads this process may use: what it was told (`THREADS_VARIABLE`), else its cores, at most two."""
-    told = os.environ.get(THREADS_VARIABLE, "")
-    return int(told) if told.isdecimal() and int(told) >= 1 else min(MOST_THREADS, _cores())
+    return _threads_by_variable() or min(MOST_THREADS, _cores())
 
 
 def run(function: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Outcome[Item, Result]]:
@@ -159,14 +158,20 @@ def _tell_threads(count: int) -> None:
 
 
 def _threads_of_worker(jobs: int) -> int:
-    told = os.environ.get(THREADS_VARIABLE, "")
-    if told.isdecimal():
-        return max(1, int(told) // jobs)
-    return max(1, min(MOST_THREADS, _cores() // jobs))
+    by_variable = _threads_by_variable()
+    share = by_variable // jobs if by_variable else min(MOST_THREADS, _cores() // jobs)
+    return max(1, share)
+
+
+def _threads_by_variable() -> int:
+    """What the environment says, 0 where it says nothing or no number."""
+    text = os.environ.get(THREADS_VARIABLE, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _cores() -> int:
     """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
+    try:
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    except AttributeError:  # macOS and Windows have none
+        return os.cpu_count() or 1

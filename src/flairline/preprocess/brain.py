@@ -250,16 +250,16 @@ def _hdbet(head: Volume, name: str) -> NDArray[np.bool_]:
         raise MissingExtraError(what, "hdbet") from error
     threads = torch.get_num_threads()
     torch.set_num_threads(executor.threads())
-    said = io.StringIO()
+    printed = io.StringIO()
     # It was trained on (z, y, x) as SimpleITK reads files, in which y runs to the back.
     array = np.ascontiguousarray(head.array.transpose(2, 1, 0)[:, ::-1])
     spacing = head.space.spacing_mm[::-1]
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(printed):
             _, found = run_hd_bet_function(array, spacing, mode="fast", device="cpu", postprocess=True, do_tta=False)
     finally:
         torch.set_num_threads(threads)
-    log.debug("hd-bet on %s:\n%s", name, said.getvalue())
+    log.debug("hd-bet on %s:\n%s", name, printed.getvalue())
     return np.ascontiguousarray((found > 0)[:, ::-1].transpose(2, 1, 0))
 
 

@@ -13,6 +13,7 @@ from flairline.errors import InputError
 from flairline.imaging.points import PointMap, carry_partial_volume
 from flairline.preprocess import quality
 from flairline.preprocess.atlas import Atlas, load_atlas
+from flairline.preprocess.placing import MIN_BRAIN_ML
 from flairline.preprocess.register import register_affine
 from flairline.types import Scan
 
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 GRID_MM = 4.0
 """Spacing at which the symmetry is looked for in the scan's own mirror image."""
-MIN_BRAIN_ML = 600.0
-"""Less than this is no whole brain: it is not laid onto the atlas."""
 FLIP = np.diag([-1.0, 1.0, 1.0, 1.0])
 """The MNI152 2009a atlas is symmetric to the last bit about x = 0."""
 
