@@ -34,11 +34,12 @@ ENGINES = {"paper": ("robex", "dipy"), "ours": ("deepbet", "greedy")}
 
 def carry(flair_file: Path, t1_file: Path, atlas_name: str, extractor: str, engine: Any) -> float:
     """Overlap of the registered brain with the atlas's, after T1, FLAIR and brain are on the atlas's grid."""
+    from flairline.imaging.measure import dice
+    from flairline.imaging.points import PointMap, carry_mask, carry_volume
     from flairline.io.nifti import read_volume
     from flairline.preprocess.atlas import load_atlas
     from flairline.preprocess.brain import extract_brain
-    from flairline.preprocess.quality import dice
-    from flairline.preprocess.register import PointMap, carry_mask, carry_volume, register_affine
+    from flairline.preprocess.register import register_affine
 
     with ThreadPoolExecutor(1) as pool:  # for both recipes: the atlas is read while the brain is searched for
         loading = pool.submit(load_atlas, atlas_name), pool.submit(read_volume, flair_file)
@@ -53,10 +54,11 @@ def carry(flair_file: Path, t1_file: Path, atlas_name: str, extractor: str, engi
 
 def prepare_whole(flair_file: Path, t1_file: Path, atlas_name: str) -> float:
     """As `carry`, by the pipeline that `flairline segment` runs."""
-    from flairline.preprocess.pipeline import PreprocessSettings, prepare
+    from flairline.preprocess.read import read_scan
+    from flairline.preprocess.settings import PreprocessSettings
     from flairline.types import Case
 
-    prepared = prepare(
+    prepared = read_scan(
         Case("bench", "pair", flair=flair_file, t1=t1_file), PreprocessSettings(brain="deepbet", atlas=atlas_name)
     )
     prepared.atlas_scan()

@@ -26,6 +26,7 @@ SHAPE, QUICK_SHAPE = (182, 218, 182), (46, 55, 46)
 def scan_report(folder: Path, shape: tuple[int, int, int]) -> dict[str, float | bool]:
     """Seconds and bytes of one report of a 1 mm scan with a noisy brain, after segmentation has loaded its modules."""
     from flairline import segmentation as segment
+    from flairline.imaging.measure import lesions_of
     from flairline.summary import Summary
     from flairline.types import Mask, Scan, Space, Threshold, Volume
 
@@ -39,7 +40,7 @@ def scan_report(folder: Path, shape: tuple[int, int, int]) -> dict[str, float | 
     score[brain] = flair[brain].argsort().argsort() / brain.sum()
     mask = Mask(score >= 0.98, space)
     scan = Scan.of("sub-bench", Volume(flair.astype(np.float32), space), Mask(brain, space))
-    summary = Summary(subject="sub-bench").measured(mask, scan.brain, segment.lesions_of(mask, scan.brain))
+    summary = Summary(subject="sub-bench").measured(mask, scan.brain, lesions_of(mask, scan.brain))
     found = segment.Found(scan, Volume(score, space), mask, Threshold(0.98, "given", "user"), summary, mask)
     started, busy = time.perf_counter(), time.process_time()
     from flairline.report.scan_page import write_page

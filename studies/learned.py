@@ -36,8 +36,10 @@ from flairline.errors import MissingExtraError
 from flairline.evaluation import protocols
 from flairline.io.tables import markdown_text, read_records
 from flairline.methods.base import load_method, trainable
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 
+JUDGED = PreprocessSettings().for_judging(None)
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
 CONTROLS = ("histeq", *controls.names())
 METRICS = ("dice_oracle", "auprc", "auroc")
@@ -107,7 +109,7 @@ class Judging:
 
 def seconds_a_volume(name: str, table: Path, slices: int | None) -> float:
     """Seconds of the scorer alone, its network read, on the first scan of a table, or on so many slices of it."""
-    labelled = labelled_scan(CaseTable(table).cases()[0], None, merge_labels=True)
+    labelled = read_scan(CaseTable(table).cases()[0], JUDGED).labelled(merge=True)
     scan = replace(protocols.load("sound"), brain_slices=slices).prepare(labelled).scan
     scorer = recipes.load(name).scorer()
     if hasattr(scorer, "warm"):

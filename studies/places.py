@@ -22,13 +22,16 @@ from scipy import ndimage
 from flairline import recipes
 from flairline.cases.table import CaseTable
 from flairline.imaging.components import label_components
+from flairline.imaging.points import PointMap, carry_mask
 from flairline.io.nifti import read_volume
 from flairline.io.tables import markdown_text
 from flairline.preprocess.atlas import load_atlas
-from flairline.preprocess.register import PointMap, carry_mask, register_affine
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.register import register_affine
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.types import Case, Mask, Scan, Space
 
+JUDGED = PreprocessSettings().for_judging(None)
 PLACES = ("infratentorial", "cortical", "periventricular", "juxtacortical", "deep")
 SIZES_ML = (0.0, 0.02, 0.1, 0.5, 5.0, np.inf)
 """Bounds of the sizes, lower inclusive."""
@@ -111,7 +114,7 @@ def anatomy_of(case: Case, scan: Scan, sri24: Path) -> Anatomy:
 
 def lesions_of(case: Case, sri24: Path, methods: Sequence[str]) -> list[dict]:
     """One row a lesion: place, volume, and for each method whether it was found."""
-    labelled = labelled_scan(case, None, merge_labels=True)
+    labelled = read_scan(case, JUDGED).labelled(merge=True)
     scan, truth = labelled.scan, np.asarray(labelled.labels) > 0.5
     masks = {}
     for name in methods:

@@ -11,32 +11,27 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from flairline import executor, recipes
 from flairline.cases.names import named
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
-from flairline.imaging.components import label_components
-from flairline.imaging.resample import resample_mask
-from flairline.io.files import prepare_folder, sha256, write_text
-from flairline.io.nifti import read_mask, write_mask, write_volume
+from flairline.imaging.measure import lesions_of
+from flairline.io.files import prepare_folder, sha256
+from flairline.io.logs import with_log
+from flairline.io.nifti import write_mask, write_volume
 from flairline.io.versions import versions
 from flairline.postprocess.threshold import ThresholdRule
 from flairline.preprocess import quality
-from flairline.preprocess.assemble import assemble
 from flairline.preprocess.described import describe
-from flairline.preprocess.pipeline import Prepared, PreprocessSettings, is_raw, prepare
-from flairline.recipes import FALLBACK_THRESHOLD, Rating, ready_scorer
+from flairline.preprocess.prepared import Prepared
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
+from flairline.recipes import FALLBACK_THRESHOLD, ready_scorer
 from flairline.summary import INTENDED_USE, SUMMARY, Flag, InputFile, Parameters, Preprocessing, Quality, Summary, plain
-from flairline.types import Case, Lesion, Mask, Scan, Threshold, Volume
+from flairline.types import Case, Mask, Scan, Threshold, Volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-LOGS = "logs"
-"""Folder in OUT for the tracebacks of faults in flairline."""
 
 
 @dataclass(frozen=True)
@@ -207,19 +202,8 @@ def run(
     cases = named(cases)
     recipes.load(settings.recipe).configured()
     prepare_folder(out)
-    return _logged(executor.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs), out)
-
-
-def _logged(outcomes: Iterator[executor.Outcome[Case, Done]], out: Path) -> Iterator[executor.Outcome[Case, Done]]:
-    """The outcomes; where flairline itself went wrong, OUT/logs/SUBJECT.txt says how, else no such file is left."""
-    for outcome in outcomes:
-        log = out / LOGS / f"{outcome.item.subject}.txt"
-        if outcome.traceback:
-            write_text(log, outcome.traceback)
-            yield outcome.with_traceback_in(log)
-        else:
-            log.unlink(missing_ok=True)
-            yield outcome
+    outcomes = executor.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+    return (with_log(outcome, out, outcome.item.subject) for outcome in outcomes)
 
 
 def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:
@@ -304,58 +288,24 @@ def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images:
     write_mask(folder / f"mask_{space}.nii.gz", prepared.mask_to_atlas(found.mask))
 
 
-def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Lesion]:
-    """Lesions of a mask, largest first.
-
-    Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid.
-    With a `rating`, each lesion has its probability to be one.
-    """
-    labels, sizes = label_components(mask.array)
-    vox_to_ras, voxel_ml = mask.space.vox_to_ras, mask.space.voxel_ml
-    chances = None if rating is None else rating(labels)
-    middle = _centre_mm(np.argwhere(brain.array), vox_to_ras)
-    lesions = []
-    places, numbers = np.argwhere(mask.array), labels[mask.array]
-    order = np.argsort(numbers, kind="stable")
-    split = np.split(places[order], np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []
-    for number, of_lesion in enumerate(split):
-        x, y, z = _centre_mm(of_lesion, vox_to_ras).tolist()
-        side = "right" if x > middle[0] else "left"
-        chance = None if chances is None else float(chances[number])
-        lesions.append(Lesion(len(of_lesion) * voxel_ml, len(of_lesion), (x, y, z), side, chance))
-    return sorted(lesions, key=lambda lesion: -(lesion.voxels or 0))
-
-
-def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared | None]:
-    """Scan on its FLAIR's own grid, truth on that grid, and how it was prepared if it had to be."""
+def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared]:
+    """Scan on its FLAIR's own grid, truth on that grid, and how it was prepared."""
     wanted = settings.preprocess or PreprocessSettings()
     if settings.space != "native":
         wanted = replace(wanted, to_atlas="always")
-    if wanted == PreprocessSettings() and not is_raw(case):
-        # The truth, if there is one, must not decide the grid: results lie on the scan's own.
-        labelled = assemble(case, keep_flair_grid=True)
-        truth = None if labelled.labels is None else Mask(labelled.labels > 0, labelled.scan.space)
-        return labelled.scan, truth, None
-    prepared = prepare(case, wanted, settings.work)
-    truth = None if case.truth is None else resample_mask(read_mask(case.truth), prepared.scan.space)
-    return prepared.scan, truth, prepared
+    prepared = read_scan(case, wanted, settings.work)
+    return prepared.scan, prepared.truth_mask(), prepared
 
 
-def _quality(scan: Scan, prepared: Prepared | None) -> dict[str, Any]:
+def _quality(scan: Scan, prepared: Prepared) -> dict[str, Any]:
     """Quality figures, flags with reasons, and what preprocessing found and did."""
-    if prepared is None:
-        figures = quality.brain_figures(scan.flair, scan.brain)
-        stored = scan.space.stored
-        notes = [stored.note] if stored is not None and stored.note else []
-        return {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)], "notes": notes}
-    return {
-        "figures": dict(prepared.figures),
-        "flags": [asdict(flag) for flag in prepared.flags],
+    figures = quality.brain_figures(scan.flair, scan.brain) if prepared.as_it_lies else dict(prepared.figures)
+    found = {
+        "figures": figures,
+        "flags": [asdict(flag) for flag in quality.flags(figures)],
         "notes": list(prepared.notes),
-        "atlas": None if prepared.atlas is None else prepared.atlas.name,
-        "seconds": dict(prepared.seconds),
     }
-
-
-def _centre_mm(places: Any, vox_to_ras: Any) -> Any:
-    return vox_to_ras[:3, :3] @ places.mean(axis=0) + vox_to_ras[:3, 3]
+    if prepared.as_it_lies:
+        return found
+    atlas = None if prepared.atlas is None else prepared.atlas.name
+    return {**found, "atlas": atlas, "seconds": dict(prepared.seconds)}

@@ -13,7 +13,7 @@ from flairline.learning.data import TrainingData
 from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.label_maps import LabelMaps
 from flairline.methods.base import Trainable, load_method, trainable
-from flairline.preprocess.pipeline import preprocess_settings
+from flairline.preprocess.settings import preprocess_settings
 from flairline.types import Case
 
 LABEL_MAPS = "label maps"

@@ -123,7 +123,7 @@ class Scan:
         Role (`ROLES`) -> image. The role "flair" is always there.
     sources
         The file each image came from, by role, with its sha256 where it was computed.
-    mni_to_native
+    atlas_to_native
         4x4 matrix from points of the symmetric atlas MNI152 to this scan's (RAS mm) where it was registered to it.
     """
 
@@ -131,7 +131,7 @@ class Scan:
     images: Mapping[str, Volume]
     brain: Mask
     sources: Mapping[str, str] = field(default_factory=dict)
-    mni_to_native: NDArray[np.float64] | None = None
+    atlas_to_native: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if "flair" not in self.images:
@@ -147,11 +147,11 @@ class Scan:
         t1: Volume | None = None,
         t2: Volume | None = None,
         sources: Mapping[str, str] | None = None,
-        mni_to_native: NDArray[np.float64] | None = None,
+        atlas_to_native: NDArray[np.float64] | None = None,
     ) -> Scan:
         """A scan from its images, None where there is none."""
         images = {role: image for role, image in zip(ROLES, (flair, t1, t2), strict=True) if image is not None}
-        return cls(subject, images, brain, sources or {}, mni_to_native)
+        return cls(subject, images, brain, sources or {}, atlas_to_native)
 
     def with_images(self, **images: Volume | None) -> Scan:
         """This scan with other images in some roles; None takes one away."""

@@ -157,7 +157,7 @@ def same_rows(one, other) -> bool:
     return repr(one.rows) == repr(other.rows)
 
 
-class Stopped(Exception):
+class Stopped(KeyboardInterrupt):
     """As if the machine went down."""
 
 

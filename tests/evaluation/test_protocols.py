@@ -4,7 +4,7 @@ import pytest
 from flairline.errors import GridError, UnknownNameError
 from flairline.evaluation import protocols
 from flairline.evaluation.counts import Counts
-from flairline.preprocess.assemble import LabelledScan
+from flairline.preprocess.prepared import LabelledScan
 from flairline.types import Mask, Scan, Space, Volume
 
 

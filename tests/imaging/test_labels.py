@@ -11,10 +11,16 @@ from flairline.errors import GridError, InputError
 from flairline.evaluation.counts import Counts
 from flairline.evaluation.protocols import Protocol, load
 from flairline.imaging.labels import LabelRule
-from flairline.preprocess.assemble import LabelledScan, assemble
+from flairline.preprocess.prepared import LabelledScan, Prepared
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.types import Case, Mask, Scan, Space, Volume
 
 BRATS = LabelRule(lesion=(1, 2, 4), known=(0, 1, 2, 4))
+
+
+def judged(case: Case) -> Prepared:
+    return read_scan(case, PreprocessSettings().for_judging(None))
 
 
 def labelled(labels: np.ndarray, rule: LabelRule = BRATS) -> LabelledScan:
@@ -72,8 +78,8 @@ def test_foreign_labels_and_another_grid_are_refused(tmp_path, save, make_head):
     flair = save(tmp_path / "flair.nii.gz", head.flair)
     truth = save(tmp_path / "truth.nii.gz", head.truth.astype(np.uint8) * 3)
     with pytest.raises(InputError, match=r"labels 0, 1 .* found 3"):
-        assemble(Case("d", "s", flair=flair, truth=truth, extra=rule))
+        judged(Case("d", "s", flair=flair, truth=truth, extra=rule))
     smaller = save(tmp_path / "smaller.nii.gz", head.truth[:, :, 1:].astype(np.uint8))
     with pytest.raises(GridError, match="not on one grid"):
-        assemble(Case("d", "s", flair=flair, truth=smaller, extra=rule))
-    assert assemble(Case("d", "s", flair=flair, truth=smaller)).scan.space.shape == head.truth[:, :, 1:].shape
+        judged(Case("d", "s", flair=flair, truth=smaller, extra=rule))
+    assert judged(Case("d", "s", flair=flair, truth=smaller)).scan.space.shape == head.truth[:, :, 1:].shape

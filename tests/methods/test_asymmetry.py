@@ -13,7 +13,8 @@ from flairline.methods.asymmetry import Method
 from flairline.preprocess import register
 from flairline.preprocess import symmetry as _symmetry
 from flairline.preprocess.atlas import load_atlas
-from flairline.preprocess.pipeline import PreprocessSettings, prepare
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Case, Mask, Scan
 
@@ -40,7 +41,7 @@ def test_mirrored_place_is_that_across_the_atlas_plane(orientation, save, tmp_pa
     monkeypatch.setattr(_symmetry, "register_affine", no_registration)
     volume = read_volume(save(tmp_path / "flair.nii.gz", np.ones((11, 13, 17)), orientation))
     brain = Mask(np.ones(volume.array.shape, bool), volume.space)
-    matrix, offset = _symmetry.atlas_mirror(Scan.of("s", volume, brain, mni_to_native=turned()))
+    matrix, offset = _symmetry.atlas_mirror(Scan.of("s", volume, brain, atlas_to_native=turned()))
     for place in ([30.0, -20.0, 10.0], [-5.0, 40.0, -25.0]):
         voxels = [
             np.linalg.solve(volume.space.vox_to_ras, turned() @ [sign * place[0], *place[1:], 1.0])[:3]
@@ -54,7 +55,7 @@ def test_mirrored_place_is_that_across_the_atlas_plane(orientation, save, tmp_pa
 def test_registered_here_it_sees_a_tumour_and_not_a_pair(orientation):
     one, truth, _ = phantom(5, SIDES_MM, [Lesion("tumour", (32.0, -20.0, 22.0), 18.0)], orientation)
     place = truth.array
-    one = dataclasses.replace(one, mni_to_native=_symmetry._registered(one))
+    one = dataclasses.replace(one, atlas_to_native=_symmetry._registered(one))
     matrix, offset = _symmetry.atlas_mirror(one)
     centre = np.argwhere(place).mean(axis=0)
     across = matrix @ centre + offset
@@ -70,7 +71,7 @@ def test_every_orientation_gives_the_same_score():
     scores = []
     for orientation in ("RAS", "LPS"):
         scan, _, _ = phantom(5, SIDES_MM, [Lesion("tumour", (32.0, -20.0, 22.0), 18.0)], orientation)
-        scan = dataclasses.replace(scan, mni_to_native=turned(3.0))
+        scan = dataclasses.replace(scan, atlas_to_native=turned(3.0))
         scores.append(Method().fit(())(scan).array)
     np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
 
@@ -116,11 +117,11 @@ def test_a_registered_scan_brings_its_map_along(named, kept, tmp_path, monkeypat
         )
         atlas = str(tmp_path / "mni.nii")
     case = Case("", "s", tmp_path / "flair.nii.gz")
-    found = prepare(case, PreprocessSettings(atlas=atlas, to_atlas="always"), None)
+    found = read_scan(case, PreprocessSettings(atlas=atlas, to_atlas="always"), None)
     assert found.atlas_to_native is not None
     if not kept:
-        assert found.scan.mni_to_native is None
-        assert found.atlas_scan().mni_to_native is None
+        assert found.scan.atlas_to_native is None
+        assert found.atlas_scan().atlas_to_native is None
         return
-    np.testing.assert_array_equal(found.scan.mni_to_native, found.atlas_to_native.ras_to_ras)
-    np.testing.assert_array_equal(found.atlas_scan().mni_to_native, np.eye(4))
+    np.testing.assert_array_equal(found.scan.atlas_to_native, found.atlas_to_native.ras_to_ras)
+    np.testing.assert_array_equal(found.atlas_scan().atlas_to_native, np.eye(4))

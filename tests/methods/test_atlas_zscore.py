@@ -10,6 +10,8 @@ from scipy import stats
 
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import InputError, ModelError
+from flairline.imaging.measure import dice
+from flairline.imaging.points import PointMap, carry_mask
 from flairline.io.nifti import read_volume
 from flairline.learning.atlas import fit_atlas as fit
 from flairline.learning.atlas import placing
@@ -108,7 +110,7 @@ def test_a_bright_block_scores_at_its_place_from_every_orientation(cases, model,
     if orientation == "oblique":  # turned in the scanner: its coordinates are others, so it is laid by a known map
         plain = read_volume(cases[0].flair).space.vox_to_ras
         scan = Scan.of("ill", read, Mask(brain_of(), read.space))
-        to_scan = placing.PointMap("atlas", "flair", read.space.vox_to_ras @ np.linalg.inv(plain))
+        to_scan = PointMap("atlas", "flair", read.space.vox_to_ras @ np.linalg.inv(plain))
         score = np.maximum(scorer.z_placed(scan, placing.Placed(to_scan)).array, 0)
     else:
         score = scorer(Scan.of("ill", read, Mask(brain_of(), read.space))).array
@@ -230,20 +232,20 @@ def test_when_registration_fails_the_boxes_decide_and_it_is_said(monkeypatch, ob
         msg = "greedy ended"
         raise InputError(msg)
 
-    monkeypatch.setattr(placing, "register_affine", fails)
+    monkeypatch.setattr("flairline.preprocess.placing.register_affine", fails)
     scan, frame = oblique_phantom
-    placed, brain = place(scan, frame), placing._mni(3.0).brain
+    placed, brain = place(scan, frame), placing.coarse_mni(3.0).brain
     assert "greedy ended" in placed.trouble
-    assert placing.dice(placing.carry_mask(scan.brain, brain.space, placed.to_scan).array, brain.array) > 0.85
+    assert dice(carry_mask(scan.brain, brain.space, placed.to_scan).array, brain.array) > 0.85
 
 
 def test_a_registered_phantom_comes_to_its_place_with_left_on_the_left(oblique_phantom):
     """The way brings the brain onto the atlas's, not onto its mirror image."""
     scan, frame = oblique_phantom
-    placed, atlas_brain = place(scan, frame), placing._mni(3.0).brain
+    placed, atlas_brain = place(scan, frame), placing.coarse_mni(3.0).brain
     assert not placed.trouble
-    carried = placing.carry_mask(scan.brain, atlas_brain.space, placed.to_scan)
-    assert placing.dice(carried.array, atlas_brain.array) > 0.93
+    carried = carry_mask(scan.brain, atlas_brain.space, placed.to_scan)
+    assert dice(carried.array, atlas_brain.array) > 0.93
     middle = scan.space.vox_to_ras @ [*np.argwhere(scan.brain.array).mean(axis=0), 1.0]
     axis = scan.space.vox_to_ras[:3, 0] / np.linalg.norm(scan.space.vox_to_ras[:3, 0])
     to_atlas = placed.to_scan.inverse().ras_to_ras

@@ -10,7 +10,7 @@ import pytest
 from flairline.evaluation.protocols import Protocol, load
 from flairline.imaging.components import ComponentRule
 from flairline.postprocess.maps import MapRule, eroded_in_plane
-from flairline.preprocess.assemble import LabelledScan
+from flairline.preprocess.prepared import LabelledScan
 from flairline.types import Mask, Scan, Space, Volume
 
 SHAPE = (9, 11, 13)

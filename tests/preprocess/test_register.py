@@ -5,9 +5,9 @@ import pytest
 import SimpleITK as sitk
 
 from flairline.errors import UnknownNameError
+from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
 from flairline.imaging.resample import resample_volume
 from flairline.preprocess import register
-from flairline.preprocess.register import PointMap, carry_mask, carry_volume
 from flairline.types import Mask, Space, Volume
 
 SHAPE = (7, 8, 9)
@@ -78,7 +78,7 @@ def test_identity_carries_as_plain_resampling():
     image = Volume(np.random.default_rng(1).random(SHAPE).astype(np.float32), grid("oblique"))
     onto = grid("RAS")
     np.testing.assert_array_equal(
-        carry_volume(image, onto, register.identity("a", "b")).array, resample_volume(image, onto).array
+        carry_volume(image, onto, identity("a", "b")).array, resample_volume(image, onto).array
     )
 
 

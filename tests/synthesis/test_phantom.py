@@ -13,7 +13,7 @@ from flairline.cases import table as case_table
 from flairline.datasets.phantom import Dataset
 from flairline.errors import InputError, OutputError
 from flairline.io.nifti import read_mask, read_volume, write_mask, write_volume
-from flairline.preprocess.assemble import assemble
+from flairline.preprocess.read import read_scan
 from flairline.synthesis import phantom as module
 from flairline.synthesis.phantom import BRIGHT_KINDS, KINDS, Lesion, phantom
 
@@ -196,7 +196,7 @@ def test_the_cohort_is_a_data_set(tmp_path):
     for case, row in zip(cases, read, strict=True):
         assert (case.flair, case.t1, case.brain, case.truth) == (row.flair, row.t1, row.brain, row.truth)
         assert case.extra["kinds"] == row.extra["kinds"]
-        labelled = assemble(case)
+        labelled = read_scan(case).labelled(merge=False)
         labels = read_volume(Path(case.extra["lesions"])).array
         assert np.array_equal(labels > 0, labelled.labels > 0)
         assert labels.max() <= len(case.extra["kinds"].split())

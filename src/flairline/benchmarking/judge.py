@@ -22,6 +22,7 @@ from flairline.benchmarking.source import MapSource
 from flairline.benchmarking.store import StoredScore
 from flairline.evaluation.counts import Counts
 from flairline.evaluation.protocols import Protocol
+from flairline.io.logs import with_log
 from flairline.io.store import Store
 from flairline.types import Case, Progress, no_progress
 
@@ -113,7 +114,8 @@ def count(
     for done, outcome in enumerate(executor.run(keep_one, cases, jobs), 1):
         progress(f"{source.name}, {protocol.name}: scoring", done, len(cases))
         if outcome.result is None:
-            result.failures.append((outcome.item.key, outcome.error or ""))
+            failed = with_log(outcome, work.parent, outcome.item.key)
+            result.failures.append((outcome.item.key, failed.error or ""))
         else:
             result.stored.setdefault((outcome.item.dataset, source.name), []).append(outcome.result)
     for (dataset, _), scans in result.stored.items():

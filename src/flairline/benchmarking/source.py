@@ -24,10 +24,10 @@ from flairline.imaging.components import ComponentRule
 from flairline.imaging.labels import LabelRule
 from flairline.io.nifti import read_mask, read_space, read_volume
 from flairline.learning.model import ModelFolder
-from flairline.preprocess.assemble import LabelledScan, assemble, different_grids
 from flairline.preprocess.atlas import load_atlas
-from flairline.preprocess.pipeline import PreprocessSettings
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.prepared import LabelledScan, different_grids
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.recipes import Recipe, model_sha256, ready_reconstruction, ready_scorer
 from flairline.types import BoolArray, Case, Mask, Scan, Space, Volume
 
@@ -363,7 +363,8 @@ class FileSource(PlainSource):
         if case.brain is not None:
             brain = read_mask(case.brain)
         else:
-            brain = assemble(dataclasses.replace(case, t1=None, t2=None)).scan.brain
+            stripped = PreprocessSettings(brain="none").for_judging(None)
+            brain = read_scan(dataclasses.replace(case, t1=None, t2=None), stripped).scan.brain
         if not brain.space.same_grid(score.space):
             path = case.brain or case.flair
             raise GridError(different_grids(path, brain.space, case.score or case.mask, score.space))
@@ -381,9 +382,9 @@ def on_protocol_grid(
     wanted = protocol.needs_sri24 and atlas is not None and case.flair is not None
     is_there = not wanted or on_sri24_grid(read_space(case.flair))  # type: ignore[arg-type]
     settings = dataclasses.replace(preprocess or PreprocessSettings(), strip_on=protocol.strip_on)
-    return labelled_scan(
-        case, None if is_there else atlas, merge_labels=protocol.merge_labels, settings=settings, cache=cache
-    )
+    target = None if is_there else atlas
+    prepared = read_scan(case, settings.for_judging(target), cache)
+    return prepared.labelled(merge=protocol.merge_labels, on_atlas=target is not None)
 
 
 @lru_cache(maxsize=4)

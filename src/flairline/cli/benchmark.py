@@ -78,7 +78,7 @@ def command(
     from flairline.benchmarking.plan import Plan
     from flairline.benchmarking.source import RecipeSource
     from flairline.evaluation import protocols as known
-    from flairline.preprocess.pipeline import preprocess_settings
+    from flairline.preprocess.settings import preprocess_settings
 
     if bool(dataset) == (cases is not None):
         msg = "Wanted --cases CASES.csv or --dataset NAME=DIR, one of the two. See flairline benchmark --help."

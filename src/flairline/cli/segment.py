@@ -77,7 +77,7 @@ def command(
     Example: [bold]flairline segment flair.nii.gz --threshold q0.98 -o results[/bold]
     """
     from flairline.postprocess.threshold import parse_threshold
-    from flairline.preprocess.pipeline import checked_space, preprocess_settings
+    from flairline.preprocess.settings import checked_space, preprocess_settings
     from flairline.segmentation import Settings
 
     if bool(flairs) == (cases is not None):

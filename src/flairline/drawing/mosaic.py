@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.drawing.palette import MARKS
+from flairline.imaging.boxes import box_of_mm
 from flairline.types import Mask, Volume
 
 MARGIN_MM = 6.0
@@ -157,16 +158,7 @@ def display_window(flair: Volume, brain: Mask) -> tuple[float, float]:
 
 def brain_box(brain: Mask, margin_mm: float) -> tuple[slice, slice, slice]:
     """The smallest box that holds the brain and a margin; the whole grid where there is no brain."""
-    slices = []
-    for axis, spacing in enumerate(brain.space.spacing_mm):
-        other = tuple(a for a in range(3) if a != axis)
-        used = np.flatnonzero(brain.array.any(axis=other))
-        if used.size == 0:
-            slices.append(slice(0, brain.array.shape[axis]))
-            continue
-        margin = int(np.ceil(margin_mm / spacing))
-        slices.append(slice(max(0, int(used[0]) - margin), min(brain.array.shape[axis], int(used[-1]) + margin + 1)))
-    return slices[0], slices[1], slices[2]
+    return box_of_mm(brain.array, brain.space.spacing_mm, margin_mm)
 
 
 def _tile(

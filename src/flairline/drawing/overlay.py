@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from flairline.drawing.palette import MARKS, MASK, compared
 from flairline.errors import GridError
+from flairline.imaging.boxes import box_of_mm
 from flairline.io.files import write_bytes
 from flairline.types import BoolArray, Mask, Scan, Volume
 
@@ -158,15 +159,8 @@ def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: s
 
 def _box(scan: Scan) -> tuple[slice, slice]:
     """The part of x and y to show: the brain and a margin, or everything."""
-    sides = []
-    for axis, other in ((0, (1, 2)), (1, (0, 2))):
-        inside = np.flatnonzero(scan.brain.array.any(axis=other))
-        margin = int(np.ceil(MARGIN_MM / scan.spacing_mm[axis]))
-        if inside.size:
-            sides.append(slice(max(0, inside[0] - margin), min(scan.space.shape[axis], inside[-1] + 1 + margin)))
-        else:
-            sides.append(slice(0, scan.space.shape[axis]))
-    return sides[0], sides[1]
+    x, y, _ = box_of_mm(scan.brain.array, scan.spacing_mm, MARGIN_MM)
+    return x, y
 
 
 def _seen(array: NDArray[Any], box: tuple[slice, slice], z: int) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from flairline.evaluation.judged_scan import JudgedScan
 from flairline.imaging.components import ComponentRule, remove_small_components
 from flairline.imaging.resample import index_resize, index_resize_space, spline_resize
 from flairline.postprocess.maps import MapRule
-from flairline.preprocess.assemble import LabelledScan
+from flairline.preprocess.prepared import LabelledScan
 from flairline.types import BoolArray, Mask, Scan, Space, Volume
 
 SRI24_SHAPE, SRI24_SPACING_MM = (240, 240, 155), 1.0

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.executor import threads
 from flairline.types import BoolArray, Mask, Space, Volume
 
-THREADS = 2
+SLABS = 2
+"""However many threads there are: places are rounded alike on every machine."""
 MIN_THREADED_VOXELS = 1_000_000
 """Fewer are done before a thread has begun."""
 
@@ -58,7 +60,7 @@ def spline_resize(array: NDArray, side: int, order: int) -> NDArray[np.float32]:
 
 
 def _interpolated(array: NDArray, space: Space, onto: Space, outside: float) -> NDArray:
-    """Linear interpolation in slabs along x, `THREADS` at a time: each voxel is computed by itself, so none changes."""
+    """Linear interpolation in slabs along x: each voxel is computed by itself."""
     matrix, offset = _voxel_to_voxel(space, onto)
     found = np.empty(onto.shape, array.dtype)
 
@@ -74,8 +76,9 @@ def _interpolated(array: NDArray, space: Space, onto: Space, outside: float) -> 
             cval=outside,
         )
 
-    edges = np.linspace(0, onto.shape[0], (THREADS if found.size > MIN_THREADED_VOXELS else 1) + 1).astype(int)
-    with ThreadPoolExecutor(THREADS) as pool:
+    slabs = SLABS if found.size > MIN_THREADED_VOXELS else 1
+    edges = np.linspace(0, onto.shape[0], slabs + 1).astype(int)
+    with ThreadPoolExecutor(min(slabs, threads())) as pool:
         list(pool.map(fill, edges[:-1].tolist(), edges[1:].tolist()))
     return found
 

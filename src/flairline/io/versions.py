@@ -10,10 +10,11 @@ LIBRARIES = ("flairline", "numpy", "scipy", "nibabel", "numba", "connected-compo
 
 def versions() -> dict[str, str]:
     """Versions of flairline, Python and the libraries that numbers depend on."""
-    return {**{name: _version(name) for name in LIBRARIES}, "python": sys.version.split()[0]}
+    return {**{name: version_of(name) for name in LIBRARIES}, "python": sys.version.split()[0]}
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Version of an installed package; words that say so where it is none."""
     try:
         return version(name)
     except PackageNotFoundError:

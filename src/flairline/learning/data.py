@@ -18,8 +18,8 @@ from flairline.io.nifti import read_volume, write_mask, write_volume
 from flairline.learning.learner import Trains
 from flairline.learning.model import Source
 from flairline.learning.run import TrainingRun
-from flairline.preprocess.pipeline import PreprocessSettings
-from flairline.preprocess.to_atlas import labelled_scan
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.types import BoolArray, Case, Scan
 
 VALIDATION_SHARE = 0.2
@@ -86,7 +86,7 @@ class TrainingData:
         InputError
             The scan cannot be read, it has lesions and `lesion_free_slices` is off, or it is on and there is no truth.
         """
-        labelled = labelled_scan(case, None, merge_labels=True, settings=self.preprocess, cache=self.work)
+        labelled = read_scan(case, self.preprocess.for_judging(None), self.work).labelled(merge=True)
         if labelled.labels is None and self.lesion_free_slices:
             msg = (
                 f"Wanted a truth by which to leave out slices with lesions, but {case.flair} has none. Fill its column"

@@ -80,7 +80,7 @@ def segment(
     from dataclasses import replace
 
     from flairline.cases.names import named
-    from flairline.preprocess.pipeline import BRAINS, preprocess_settings
+    from flairline.preprocess.settings import BRAINS, preprocess_settings
     from flairline.segmentation import Settings, find, find_in
 
     settings = Settings(recipe_name(method, model), threshold_rule(threshold))

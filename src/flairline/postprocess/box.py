@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from flairline.imaging.boxes import box_of
 from flairline.types import Mask, Scan, Space, Volume
 
 MARGIN_VOXELS = 3
@@ -13,11 +14,7 @@ MARGIN_VOXELS = 3
 
 def to_box(scan: Scan, score: Volume) -> tuple[Scan, Volume, tuple[slice, ...]]:
     """Scan and score cut to the brain's box with a margin, and where the box lies; T1 and T2 are left out."""
-    box = []
-    for axis in range(3):
-        inside = np.flatnonzero(scan.brain.array.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(max(int(inside[0]) - MARGIN_VOXELS, 0), int(inside[-1]) + 1 + MARGIN_VOXELS))
-    where = tuple(box)
+    where = box_of(scan.brain.array, MARGIN_VOXELS)
     shift = np.eye(4)
     shift[:3, 3] = [side.start for side in where]
     x, y, z = scan.brain.array[where].shape

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.boxes import extent_without_strays
 from flairline.types import Scan, Volume
 
 MAP = Path(__file__).parent / "_data" / "normal_places.npz"
-LOW_TAIL = 0.002
-"""Share of the brain's voxels left out at either end of an axis, so that a stray voxel does not move the box."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,8 @@ def normal_map() -> NDArray[np.float32]:
         return stored["excess"].astype(np.float32)
 
 
-def brain_box(brain: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and last voxel of the brain by axis, stray voxels left out."""
-    low, high = np.empty(3), np.empty(3)
-    for axis in range(3):
-        counts = np.cumsum(brain.sum(axis=tuple(a for a in range(3) if a != axis)))
-        low[axis] = np.searchsorted(counts, LOW_TAIL * counts[-1])
-        high[axis] = np.searchsorted(counts, (1 - LOW_TAIL) * counts[-1])
-    return low, np.maximum(high, low + 1)
-
-
 def in_brain_box(chart: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
     """A chart over the brain's box, laid onto the scan's grid."""
-    low, high = brain_box(brain)
+    low, high = extent_without_strays(brain)
     scale = (np.array(chart.shape) - 1) / (high - low)
     return ndimage.affine_transform(chart, scale, -low * scale, output_shape=brain.shape, order=1, mode="nearest")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline.errors import BrainError, FlairlineError, UnknownNameError
 from flairline.io import fetch
 from flairline.io.files import sha256
 from flairline.io.nifti import read_volume
@@ -89,11 +89,11 @@ def _read(path: Path, name: str) -> Atlas:
 
 
 def mni_file() -> Path:
-    """The atlas in nilearn's wheel, found without importing nilearn."""
+    """The atlas in nilearn's wheel, found without importing nilearn. Raises `FlairlineError` where it is not there."""
     spec = importlib.util.find_spec("nilearn")
     folder = Path(spec.origin).parent / "datasets" / "data" if spec is not None and spec.origin else Path()
     path = folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
     if not path.exists():
-        what = "The MNI atlas (nilearn's wheel)"
-        raise MissingExtraError(what, "deep")
+        msg = "The MNI atlas comes with nilearn, which flairline requires. It is missing. Run: pip install nilearn"
+        raise FlairlineError(msg)
     return path

@@ -37,7 +37,7 @@ def correct_bias(image: Volume, brain: Mask) -> Volume:
 
 
 def shrink_factors(space: Space) -> list[int]:
-    """Every how-manieth voxel of each axis is looked at."""
+    """For each axis n, where N4 looks at every n-th voxel."""
     return [
         max(1, min(round(GRID_MM / spacing_mm), side // MIN_SIDE))
         for spacing_mm, side in zip(space.spacing_mm, space.shape, strict=True)

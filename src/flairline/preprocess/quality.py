@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.measure import dice
+from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
+from flairline.preprocess.atlas import Atlas
 from flairline.preprocess.brain import background_value
-from flairline.preprocess.register import PointMap, carry_mask, carry_volume
 from flairline.types import Mask, Space, Volume
 
 BINS = 32
@@ -107,7 +109,7 @@ def brain_figures(flair: Volume, brain: Mask) -> dict[str, float]:
 
 
 def atlas_figures(
-    image: Volume, brain: Mask, flair_space: Space, atlas_t1: Volume, atlas_brain: Mask, maps: Mapping[str, PointMap]
+    image: Volume, brain: Mask, flair_space: Space, atlas: Atlas, atlas_to_image: PointMap, atlas_to_flair: PointMap
 ) -> dict[str, float]:
     """How well the registration to the atlas came out.
 
@@ -117,21 +119,21 @@ def atlas_figures(
         What was registered: the T1, or the FLAIR where there is none.
     flair_space
         The FLAIR's grid, for the coverage.
-    maps
-        "image" and "flair": from the atlas's points to those of either.
+    atlas_to_image, atlas_to_flair
+        From the atlas's points to those of either.
     """
-    on_atlas = carry_mask(brain, atlas_t1.space, maps["image"])
-    registered = carry_volume(image, atlas_t1.space, maps["image"])
-    lying = carry_volume(image, atlas_t1.space, PointMap("atlas", "image", np.eye(4)))
-    similarity = mutual_information(registered.array, atlas_t1.array, atlas_brain.array)
-    before = mutual_information(lying.array, atlas_t1.array, atlas_brain.array)
+    on_atlas = carry_mask(brain, atlas.space, atlas_to_image)
+    registered = carry_volume(image, atlas.space, atlas_to_image)
+    lying = carry_volume(image, atlas.space, identity("atlas", "image"))
+    similarity = mutual_information(registered.array, atlas.t1.array, atlas.brain.array)
+    before = mutual_information(lying.array, atlas.t1.array, atlas.brain.array)
     return {
-        "atlas_overlap": dice(on_atlas.array, atlas_brain.array),
-        "atlas_stretch": stretch(maps["image"]),
+        "atlas_overlap": dice(on_atlas.array, atlas.brain.array),
+        "atlas_stretch": stretch(atlas_to_image),
         "atlas_similarity": similarity,
         "atlas_similarity_as_it_lies": before,
         "atlas_similarity_gain": similarity - before,
-        "coverage": coverage(atlas_brain, maps["flair"], flair_space),
+        "coverage": coverage(atlas.brain, atlas_to_flair, flair_space),
     }
 
 
@@ -153,20 +155,14 @@ def stretch(points: PointMap) -> float:
     return float(sizes[0] / sizes[-1])
 
 
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Dice overlap; NaN if both are empty."""
-    total = np.count_nonzero(one) + np.count_nonzero(other)
-    return float(2.0 * np.count_nonzero(one & other) / total) if total else float("nan")
-
-
-def mutual_information(one: NDArray, other: NDArray, inside: NDArray[np.bool_]) -> float:
+def mutual_information(left: NDArray, right: NDArray, inside: NDArray[np.bool_]) -> float:
     """Normalised mutual information (H(a) + H(b)) / H(a, b), in [1, 2], of 32 x 32 bins (Studholme et al. 1999).
 
     NaN if nothing is inside or one of the images is constant there. Bins span the 0.5th to 99.5th percentile, so that
     single bright voxels do not squeeze the rest into one bin.
     """
     codes = []
-    for image in (one, other):
+    for image in (left, right):
         values = image[inside]
         if values.size == 0:
             return float("nan")

@@ -1,9 +1,6 @@
-"""Where a point of one space lies in another: registration, and moving images and masks by it.
+"""Registration: where the points of one image lie in another, as a matrix and as an ITK file.
 
-A `PointMap` goes from points to points. Carrying an *image* from native space to the atlas needs the map of the
-*points* from the atlas to native space, because for every voxel of the atlas one asks where to look in the native
-image; that is how ITK, and so Slicer, ITK-SNAP and ANTs, apply a transform file. Coordinates are RAS millimetres
-inside flairline and LPS in ITK files; `write_itk` converts.
+Coordinates are RAS millimetres inside flairline and LPS in ITK files; `write_itk` converts.
 """
 
 from __future__ import annotations
@@ -12,7 +9,7 @@ import logging
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
-from flairline.imaging.resample import mask_partial_volume, resample_volume
+from flairline.imaging.boxes import box_of_mm
+from flairline.imaging.points import PointMap
+from flairline.imaging.resample import resample_volume
 from flairline.io.files import write_bytes
 from flairline.io.nifti import write_mask, write_volume
 from flairline.types import Mask, Space, Volume
@@ -38,46 +37,6 @@ FIXED_MM = 2.0
 MARGIN_MM = 10.0
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GREEDY_TIMEOUT_SECONDS = 900
-
-
-@dataclass(frozen=True)
-class PointMap:
-    """An affine map of points (RAS mm): `ras_to_ras @ [point in source, 1]` is the same point in `target`."""
-
-    source: str
-    target: str
-    ras_to_ras: NDArray[np.float64]
-
-    def inverse(self) -> PointMap:
-        """The map back."""
-        return PointMap(self.target, self.source, np.linalg.inv(self.ras_to_ras).astype(np.float64))
-
-    def then(self, other: PointMap) -> PointMap:
-        """This map, followed by `other`, which must start where this one ends."""
-        if self.target != other.source:
-            msg = f"a map to {self.target} cannot be followed by one from {other.source}"
-            raise ValueError(msg)
-        return PointMap(self.source, other.target, other.ras_to_ras @ self.ras_to_ras)
-
-
-def identity(source: str, target: str) -> PointMap:
-    """The map for two spaces that share their coordinates."""
-    return PointMap(source, target, np.eye(4))
-
-
-def carry_volume(image: Volume, onto: Space, onto_to_image: PointMap, outside: float = 0.0) -> Volume:
-    """An image on another grid, by one linear interpolation; `onto_to_image` maps points of `onto` to the image's."""
-    return resample_volume(Volume(image.array, _seen_from(image.space, onto_to_image)), onto, outside)
-
-
-def carry_partial_volume(mask: Mask, onto: Space, onto_to_mask: PointMap) -> NDArray[np.float32]:
-    """Share of each voxel of `onto` that the mask fills, in [0, 1]."""
-    return mask_partial_volume(Mask(mask.array, _seen_from(mask.space, onto_to_mask)), onto)
-
-
-def carry_mask(mask: Mask, onto: Space, onto_to_mask: PointMap, min_partial_volume: float = 0.5) -> Mask:
-    """A mask on another grid, set where its partial volume reaches `min_partial_volume` (inclusive)."""
-    return Mask(carry_partial_volume(mask, onto, onto_to_mask) >= min_partial_volume, onto)
 
 
 def write_itk(path: Path, points: PointMap) -> None:
@@ -139,26 +98,13 @@ def stripped(image: Volume, brain: Mask) -> Volume:
 
 def isotropic_space(space: Space, brain: Mask, spacing_mm: float = FIXED_MM) -> Space:
     """A grid of cubes along the same axes around the brain: coarse-to-fine steps halve all three axes alike."""
-    low, high = _brain_box(brain, MARGIN_MM)
+    box = box_of_mm(brain.array, brain.space.spacing_mm, MARGIN_MM)
+    low, high = np.array([float(side.start) for side in box]), np.array([float(side.stop) for side in box])
     scale = spacing_mm / np.array(space.spacing_mm)
     shape = np.maximum(np.ceil((high - low) / scale), 1).astype(int)
     vox_to_ras = space.vox_to_ras @ np.diag([*scale, 1.0])
     vox_to_ras[:3, 3] = (space.vox_to_ras @ [*low, 1.0])[:3]
     return Space((int(shape[0]), int(shape[1]), int(shape[2])), vox_to_ras, space.name)
-
-
-def _brain_box(brain: Mask, margin_mm: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and one-past-last voxel of the brain and a margin, within the volume."""
-    where = np.argwhere(brain.array)
-    margin = margin_mm / np.array(brain.space.spacing_mm)
-    low = np.maximum(where.min(axis=0) - np.ceil(margin), 0)
-    high = np.minimum(where.max(axis=0) + 1 + np.ceil(margin), brain.array.shape)
-    return low, high
-
-
-def _seen_from(space: Space, onto_to_image: PointMap) -> Space:
-    """The image's grid in the coordinates of the space it is carried to."""
-    return replace(space, vox_to_ras=np.linalg.inv(onto_to_image.ras_to_ras) @ space.vox_to_ras, stored=None)
 
 
 def _register(

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.errors import InputError
+from flairline.imaging.points import PointMap, carry_partial_volume
 from flairline.preprocess import quality
 from flairline.preprocess.atlas import Atlas, load_atlas
-from flairline.preprocess.register import PointMap, carry_partial_volume, register_affine
+from flairline.preprocess.placing import MIN_BRAIN_ML
+from flairline.preprocess.register import register_affine
 from flairline.types import Scan
 
 log = logging.getLogger(__name__)
 
 GRID_MM = 4.0
 """Spacing at which the symmetry is looked for in the scan's own mirror image."""
-MIN_BRAIN_ML = 600.0
-"""Less than this is no whole brain: it is not laid onto the atlas."""
 FLIP = np.diag([-1.0, 1.0, 1.0, 1.0])
 """The MNI152 2009a atlas is symmetric to the last bit about x = 0."""
 
@@ -31,17 +31,17 @@ Mirror = tuple[NDArray[np.float64], NDArray[np.float64]]
 def atlas_mirror(scan: Scan) -> Mirror:
     """The mirrored place in atlas space: to MNI152, over to the other side, and back.
 
-    A scan that was registered before brings its map along (`Scan.mni_to_native`); else the T1, or the FLAIR, is
+    A scan that was registered before brings its map along (`Scan.atlas_to_native`); else the T1, or the FLAIR, is
     registered here.
 
     Raises
     ------
     InputError
         There is no whole brain, or the atlas does not fit on it.
-    MissingExtraError
+    FlairlineError
         nilearn is not installed.
     """
-    to_native = scan.mni_to_native
+    to_native = scan.atlas_to_native
     if to_native is None:
         to_native = _registered(scan)
     vox_to_ras = scan.space.vox_to_ras

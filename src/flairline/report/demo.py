@@ -21,7 +21,7 @@ from flairline.drawing.overlay import write_overlay
 from flairline.errors import FlairlineError
 from flairline.evaluation import protocols
 from flairline.io.nifti import read_mask, read_volume
-from flairline.preprocess.assemble import assemble
+from flairline.preprocess.read import read_scan
 from flairline.report.collect import write_cohort
 from flairline.report.scan_page import write_page
 from flairline.synthesis.phantom import KINDS
@@ -84,7 +84,7 @@ def _result(outcome: executor.Outcome[Case, segment.Done]) -> segment.Done:
 
 
 def _draw(path: Path, case: Case, folder: Path, note: str) -> Path:
-    scan = assemble(case).scan
+    scan = read_scan(case).scan
     score, mask = read_volume(folder / "score.nii.gz"), read_mask(folder / "mask.nii.gz")
     truth = read_mask(case.truth) if case.truth else None
     title = ", ".join(part for part in (case.subject, note) if part)

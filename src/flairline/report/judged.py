@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline import executor
-from flairline import segmentation as segment
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.source import About, MapSource
 from flairline.benchmarking.store import StoredScore
@@ -25,6 +24,7 @@ from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.protocols import Protocol
+from flairline.imaging.measure import lesions_of
 from flairline.io.files import write_bytes
 from flairline.io.versions import versions
 from flairline.report import build, collect
@@ -162,7 +162,7 @@ def page_of(
         Volume(score, space),
         found,
         threshold,
-        summary.measured(found, scan.brain, segment.lesions_of(found, scan.brain)),
+        summary.measured(found, scan.brain, lesions_of(found, scan.brain)),
         Mask(truth, space) if stored.has_truth else None,
         index=f"../{build.COHORT_PAGE}",
         row=row,

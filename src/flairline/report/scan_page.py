@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from flairline.preprocess.register import carry_volume
+from flairline.imaging.points import carry_volume
 from flairline.report.build import write_scan_page
 from flairline.report.pages import ScanPage
 from flairline.report.regions import lobes_of, tissues_of

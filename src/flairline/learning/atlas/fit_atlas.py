@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError
+from flairline.imaging.measure import dice
+from flairline.imaging.points import PointMap
 from flairline.io.files import prepare_folder, write_json
 from flairline.learning.atlas.learner import AtlasLearner
 from flairline.learning.atlas.moments import Sums, onto_grid
@@ -24,8 +26,7 @@ from flairline.learning.card import COMPETITOR, Card, cell, data_section, scans_
 from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, source_of
 from flairline.learning.model import WEIGHTS, ModelFolder
 from flairline.learning.run import TrainingRun
-from flairline.preprocess.quality import dice
-from flairline.preprocess.register import GREEDY_LEVELS, PointMap
+from flairline.preprocess.register import GREEDY_LEVELS
 from flairline.types import BoolArray, Case, Progress, Scan, Space
 
 VERSION = 1

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flairline.imaging.points import carry_partial_volume, carry_volume
 from flairline.learning.atlas.placing import Frame, Placed
 from flairline.learning.slices.slices import Intensity, scaled_intensities
-from flairline.preprocess.register import carry_partial_volume, carry_volume
 from flairline.types import BoolArray, FloatArray, Mask, Scan, Volume
 
 HALF = 0.5

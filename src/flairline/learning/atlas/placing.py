@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from flairline.errors import InputError
-from flairline.imaging.resample import resample_mask, resample_volume
-from flairline.preprocess.atlas import Atlas, load_atlas
-from flairline.preprocess.quality import MAX_ATLAS_STRETCH, MIN_ATLAS_OVERLAP, dice, stretch
-from flairline.preprocess.register import PointMap, carry_mask, identity, isotropic_space, register_affine, stripped
-from flairline.types import Mask, Scan, Space
+from flairline.imaging.boxes import extent_without_strays
+from flairline.imaging.points import PointMap, identity
+from flairline.preprocess.atlas import Atlas
+from flairline.preprocess.placing import coarse_mni, register_on_mni
+from flairline.types import Scan, Space
 
 log = logging.getLogger(__name__)
 
 MIN_HEADER_OVERLAP = 0.5
 """Two brains that are said to share their coordinates overlap by more (Dice), whoever they are of."""
-BOX_TAIL = 0.002
-"""Share of the brain's voxels left out at either end of an axis of its box, so that a stray voxel does not move it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Placed:
 
 def mni_frame(grid_mm: float, registration_mm: float) -> Frame:
     """Cubes around the MNI atlas's brain."""
-    return Frame(_mni(grid_mm).space, True, registration_mm)
+    return Frame(coarse_mni(grid_mm).space, True, registration_mm)
 
 
 def place(scan: Scan, frame: Frame, register: bool = True) -> Placed:
@@ -73,44 +68,18 @@ def place(scan: Scan, frame: Frame, register: bool = True) -> Placed:
     """
     if scan.space.same_grid(frame.space) or not (register and frame.registered):
         return Placed(identity("atlas", "flair"))
-    atlas = _mni(frame.registration_mm)
-    try:
-        matrix = register_affine(atlas.t1, atlas.brain, scan.flair, scan.brain, "greedy", frame.registration_mm)
-    except InputError as error:
-        return _by_boxes(scan, atlas, str(error))
-    points = PointMap("atlas", "flair", matrix)
-    overlap, stretched = dice(carry_mask(scan.brain, atlas.space, points).array, atlas.brain.array), stretch(points)
-    if overlap < MIN_ATLAS_OVERLAP and stretched > MAX_ATLAS_STRETCH:
-        trouble = f"Registered, the brain covers the atlas's by {overlap:.2f} (Dice), stretched {stretched:.1f} to 1."
-        return _by_boxes(scan, atlas, trouble)
-    return Placed(points)
+    placed = register_on_mni(scan.flair, scan.brain, frame.registration_mm)
+    if placed.atlas_to_native is None:
+        return _by_boxes(scan, coarse_mni(frame.registration_mm), placed.reason)
+    return Placed(replace(placed.atlas_to_native, target="flair"))
 
 
 def _by_boxes(scan: Scan, atlas: Atlas, trouble: str) -> Placed:
     log.warning("%s: %s Its brain's box is laid onto the atlas's.", scan.subject, trouble)
-    (low, high), (atlas_low, atlas_high) = _box(scan.brain), _box(atlas.brain)
+    low, high = extent_without_strays(scan.brain.array)
+    atlas_low, atlas_high = extent_without_strays(atlas.brain.array)
     scale = (high - low) / (atlas_high - atlas_low)
     boxes = np.diag([*scale, 1.0])
     boxes[:3, 3] = low - scale * atlas_low
     matrix = scan.space.vox_to_ras @ boxes @ np.linalg.inv(atlas.space.vox_to_ras)
     return Placed(PointMap("atlas", "flair", matrix), trouble)
-
-
-def _box(brain: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and last voxel of the brain by axis, stray voxels left out."""
-    low, high = np.empty(3), np.empty(3)
-    for axis in range(3):
-        counts = np.cumsum(brain.array.sum(axis=tuple(a for a in range(3) if a != axis)))
-        low[axis] = np.searchsorted(counts, BOX_TAIL * counts[-1])
-        high[axis] = np.searchsorted(counts, (1 - BOX_TAIL) * counts[-1])
-    return low, np.maximum(high, low + 1)
-
-
-@lru_cache(maxsize=4)
-def _mni(spacing_mm: float) -> Atlas:
-    """The MNI atlas on cubes around its brain; of that size, because at 1 mm every step would take seconds."""
-    atlas = load_atlas("mni")
-    cubes = isotropic_space(atlas.space, atlas.brain, spacing_mm)
-    space = Space(cubes.shape, cubes.vox_to_ras, "atlas")
-    t1 = resample_volume(stripped(atlas.t1, atlas.brain), space)
-    return Atlas(atlas.name, t1, resample_mask(atlas.brain, space), atlas.file)

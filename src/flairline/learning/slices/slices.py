@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.boxes import box_of
 from flairline.imaging.equalise import empirical_cdf
 from flairline.imaging.tissue import normal_tissue
 from flairline.types import BoolArray, FloatArray, Scan
@@ -106,9 +107,8 @@ def _geometry(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Step and offset in voxels along x and y."""
     steps, offsets = [], []
-    for axis in (0, 1):
-        inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        middle, extent = (inside[0] + inside[-1]) / 2, (inside[-1] - inside[0] + 1) * spacing_mm[axis]
+    for axis, side in enumerate(box_of(brain)[:2]):
+        middle, extent = (side.start + side.stop - 1) / 2, (side.stop - side.start) * spacing_mm[axis]
         # A brain mask that is wider than the field of view (neck, a wrong mask) is still seen whole.
         step = max(grid.pixel_mm, extent / grid.size) / spacing_mm[axis]
         offset = middle - step * (grid.size - 1) / 2

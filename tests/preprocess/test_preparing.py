@@ -15,11 +15,13 @@ import pytest
 import SimpleITK as sitk
 
 from flairline.errors import BrainError, GridError, InputError, OutputError, UnknownNameError
+from flairline.imaging.points import carry_mask, identity
 from flairline.io.nifti import read_mask, read_volume, write_volume
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.preprocess import brain as brain_module
-from flairline.preprocess.pipeline import PreprocessSettings, is_raw, prepare, preprocess_settings
-from flairline.preprocess.register import carry_mask, identity
+from flairline.preprocess.images import is_raw, read_images
+from flairline.preprocess.read import read_scan
+from flairline.preprocess.settings import PreprocessSettings, preprocess_settings
 from flairline.segmentation import Settings, segment_case
 from flairline.types import Case, Mask, Space, Volume
 
@@ -34,6 +36,13 @@ def largest(mask: Mask) -> Mask:
 
     labels, _ = ndimage.label(mask.array)
     return Mask(labels == np.bincount(labels.ravel())[1:].argmax() + 1, mask.space)
+
+
+def prepare(case, settings, work, ran=None):
+    """`read_scan`; the names of the steps that run are added to `ran`."""
+    if ran is None:
+        return read_scan(case, settings, work)
+    return read_scan(case, settings, work, lambda step, done, total: ran.append(step))
 
 
 @pytest.fixture
@@ -84,14 +93,14 @@ def test_same_input_twice_gives_the_same_bytes(head, settings, tmp_path):
 def test_a_second_run_repeats_nothing_and_a_changed_parameter_only_what_hangs_on_it(head, settings, tmp_path):
     case = head.write(tmp_path / "in")
     ran: list[str] = []
-    first = prepare(case, settings, tmp_path / "work", ran.append)
+    first = prepare(case, settings, tmp_path / "work", ran)
     assert ran == ["pair", "brain", "atlas", "figures"]
     ran.clear()
-    again = prepare(case, settings, tmp_path / "work", ran.append)
+    again = prepare(case, settings, tmp_path / "work", ran)
     assert ran == []
     np.testing.assert_array_equal(first.scan.brain.array, again.scan.brain.array)
     assert dict(first.figures) == pytest.approx(dict(again.figures), nan_ok=True)
-    prepare(case, replace(settings, bias=True), tmp_path / "work", ran.append)
+    prepare(case, replace(settings, bias=True), tmp_path / "work", ran)
     assert ran == ["bias"]
 
 
@@ -101,17 +110,17 @@ def test_a_changed_input_is_computed_again(head, settings, tmp_path):
     image = nib.load(case.flair)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * 2, image.affine), case.flair)
     ran: list[str] = []
-    prepare(case, settings, tmp_path / "work", ran.append)
+    prepare(case, settings, tmp_path / "work", ran)
     assert "pair" in ran
 
 
 def test_a_damaged_result_is_computed_again(head, settings, tmp_path, caplog):
     case = head.write(tmp_path / "in")
     prepare(case, settings, tmp_path / "work")
-    (kept,) = (tmp_path / "work").glob("brain-*/brain.nii.gz")
+    (kept,) = (tmp_path / "work").glob("brain-*/result.nii.gz")
     kept.write_bytes(kept.read_bytes()[:100])
     ran: list[str] = []
-    prepare(case, settings, tmp_path / "work", ran.append)
+    prepare(case, settings, tmp_path / "work", ran)
     assert ran == ["brain"]
     assert "damaged" in caplog.text
 
@@ -120,13 +129,14 @@ KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from flairline.preprocess import _cache, brain, pipeline, register
-from flairline.preprocess.pipeline import PreprocessSettings
+from flairline.io import store
+from flairline.preprocess import brain, cache, preparing, register
+from flairline.preprocess.settings import PreprocessSettings
 from flairline.segmentation import Settings, segment_case
 from flairline.types import Case
 register.FIXED_MM, register.GREEDY_LEVELS = 4.0, "40x20"
 folder, work, atlas, step, moment = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6]
-pipeline.default_extractor = lambda: "deepbet"
+preparing.default_extractor = lambda: "deepbet"
 brain._deepbet = lambda image, name: np.load(folder / f"{name}.npy")
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -134,14 +144,14 @@ if step == "write":
     import flairline.segmentation as segment
     segment.write_mask = die
 else:
-    keep = _cache.Cache.keep
-    def killed(self, key, results, about, said):
-        if about["step"] == step and moment == "before":
+    keep = cache.Cache.keep
+    def killed(self, key, result, form, heard):
+        if key.name == step and moment == "before":
             die()
-        if about["step"] == step:
-            _cache.write_json = die
-        keep(self, key, results, about, said)
-    _cache.Cache.keep = killed
+        if key.name == step:
+            store.write_json = die
+        keep(self, key, result, form, heard)
+    cache.Cache.keep = killed
 case = Case("s", "head", flair=folder / "in/flair.nii.gz", t1=folder / "in/t1.nii.gz")
 run = Settings("histeq", preprocess=PreprocessSettings(atlas=atlas, bias=True), work=work)
 segment_case(case, folder / "out", run)
@@ -173,7 +183,7 @@ def test_killed_at_every_step_and_run_again(head, settings, tmp_path, monkeypatc
         assert not (tmp_path / "out/head/summary.json").exists()
         assert len(list(work.glob(".part-*"))) == (moment == "while")
         ran: list[str] = []
-        prepare(case, settings, work, ran.append)
+        prepare(case, settings, work, ran)
         assert ran == ([] if step == "write" else [step])
         assert not list(work.glob(".part-*"))
         again = segment_case(case, tmp_path / "out", replace(whole, work=work, overwrite=True)).folder
@@ -224,8 +234,8 @@ def test_a_stripped_scan_is_detected_and_keeps_its_grid_without_an_atlas(head, t
     brain = np.asarray(nib.load(case.brain).dataobj) > 0
     nib.save(nib.Nifti1Image(np.where(brain, np.asarray(image.dataobj), 0), image.affine), case.flair)
     alone = replace(case, t1=None, brain=None)
-    assert not is_raw(alone)
-    found = prepare(alone, PreprocessSettings(), None)
+    assert not is_raw(alone, read_images(alone))
+    found = prepare(alone, PreprocessSettings(stripped="prepare"), None)
     assert found.atlas is None
     assert any("skull-stripped" in note for note in found.notes)
     np.testing.assert_array_equal(found.scan.brain.array, brain)
@@ -238,7 +248,8 @@ def test_a_head_with_zeros_around_it_is_not_taken_for_a_stripped_brain(head, tmp
     image = nib.load(case.flair)
     array = np.asarray(image.dataobj)
     nib.save(nib.Nifti1Image(np.where(array > 0.1, array, 0), image.affine), case.flair)
-    assert is_raw(replace(case, t1=None))
+    alone = replace(case, t1=None)
+    assert is_raw(alone, read_images(alone))
 
 
 def test_a_scan_already_on_the_atlas_is_not_registered_again(head, tmp_path):
@@ -264,7 +275,7 @@ def test_none_refuses_a_scan_with_skull(head, settings, tmp_path):
 def fake_extraction(monkeypatch, masks) -> None:
     """Brain extraction that gives known masks: engines are tested on real heads."""
     monkeypatch.setattr(brain_module, "default_extractor", lambda: "deepbet")
-    monkeypatch.setattr("flairline.preprocess.pipeline.default_extractor", lambda: "deepbet")
+    monkeypatch.setattr("flairline.preprocess.preparing.default_extractor", lambda: "deepbet")
     monkeypatch.setattr(brain_module, "_deepbet", lambda image, name: masks[name])
 
 
@@ -302,7 +313,8 @@ def test_a_flair_alone_goes_to_the_atlas_itself(head, settings, tmp_path):
     case = replace(head.write(tmp_path / "in"), t1=None)
     found = prepare(case, settings, None)
     assert found.figures["atlas_overlap"] > 0.9
-    carried = found.mask_to_native(found.mask_to_atlas(found.scan.brain)).array
+    there = found.mask_to_atlas(found.scan.brain)
+    carried = carry_mask(there, found.scan.space, found.atlas_to_native.inverse()).array
     both = carried & found.scan.brain.array
     assert 2 * both.sum() / (carried.sum() + found.scan.brain.array.sum()) > 0.95
 
@@ -319,9 +331,11 @@ def test_nothing_of_a_preparation_imports_torch_where_it_is_not_chosen(head, set
     code = (
         "import sys\nfrom pathlib import Path\nfrom flairline.types import Case\n"
         "from flairline.preprocess import register\nregister.FIXED_MM = 4.0\n"
-        "from flairline.preprocess.pipeline import *\nfolder = Path(sys.argv[1])\n"
+        "from flairline.preprocess.read import read_scan\n"
+        "from flairline.preprocess.settings import PreprocessSettings\n"
+        "folder = Path(sys.argv[1])\n"
         "case = Case('s', 'h', flair=folder / 'flair.nii.gz', brain=folder / 'brain.nii.gz')\n"
-        "prepare(case, PreprocessSettings(atlas=sys.argv[2]), None)\nassert 'torch' not in sys.modules\n"
+        "read_scan(case, PreprocessSettings(atlas=sys.argv[2]), None)\nassert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, case.flair.parent, head.atlas_file], env=environment, check=True)

@@ -1,0 +1,52 @@
+"""Measuring masks: how two of them overlap, and the lesions of one, each a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.imaging.components import label_components
+from flairline.types import Lesion, Mask
+
+Rating = Callable[[NDArray[np.integer]], NDArray[np.floating]]
+"""From numbered components (x, y, z) to the probability of each, the first component's first."""
+
+
+def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Lesion]:
+    """The components of a mask (joined by faces, edges or corners), largest first.
+
+    A centre is a centroid in scanner mm; its side is that of the brain's centroid that it lies on, the middle is left.
+
+    Parameters
+    ----------
+    mask, brain
+        On one grid. The brain must not be empty: sides are told from its centroid.
+    rating
+        Gives each component its probability.
+    """
+    labels, sizes = label_components(mask.array)
+    chances = None if rating is None else rating(labels)
+    middle_mm = _centre_mm(np.argwhere(brain.array), brain.space.vox_to_ras)
+    places, numbers = np.argwhere(mask.array), labels[mask.array]
+    by_number = places[np.argsort(numbers, kind="stable")]
+    components = np.split(by_number, np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []
+    lesions = []
+    for place in sorted(range(len(components)), key=lambda place: -len(components[place])):
+        x, y, z = _centre_mm(components[place], mask.space.vox_to_ras).tolist()
+        count = len(components[place])
+        side = "right" if x > middle_mm[0] else "left"
+        chance = None if chances is None else float(chances[place])
+        lesions.append(Lesion(count * mask.space.voxel_ml, count, (x, y, z), side, chance))
+    return lesions
+
+
+def dice(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
+    """Dice overlap of two masks on one grid; NaN if both are empty."""
+    total = np.count_nonzero(left) + np.count_nonzero(right)
+    return float(2.0 * np.count_nonzero(left & right) / total) if total else float("nan")
+
+
+def _centre_mm(voxels: NDArray[np.integer], vox_to_ras: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vox_to_ras[:3, :3] @ voxels.mean(axis=0) + vox_to_ras[:3, 3]
