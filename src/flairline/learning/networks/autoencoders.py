@@ -275,7 +275,7 @@ class SkipAutoencoder(nn.Module):
         """Reconstruct images (n, 1, size, size)."""
         *features, smallest = self.encoder(x)
         z, _ = self.bottleneck.encode(smallest)
-        dropped = tuple(drop(one) for drop, one in zip(self.drops, features[::-1], strict=True))
+        dropped = tuple(drop(skip) for drop, skip in zip(self.drops, features[::-1], strict=True))
         nothing = smallest[:, :0]
         return Output(self.decoder(self.bottleneck.decode(z), (nothing, *dropped)))
 

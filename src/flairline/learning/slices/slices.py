@@ -135,7 +135,7 @@ def _sampled(
     volume: FloatArray, step: tuple[float, float], offset: tuple[float, float], size: int
 ) -> NDArray[np.float32]:
     # Larger pixels than the scan's: smooth first, so that what lies between them is not skipped.
-    sigma = [0.4 * (one - 1) if one > 1 else 0.0 for one in step]
+    sigma = [0.4 * (voxels - 1) if voxels > 1 else 0.0 for voxels in step]
     if any(sigma):
         volume = ndimage.gaussian_filter(volume, [*sigma, 0], mode="constant")
     return _affine(volume, step, offset, (size, size))

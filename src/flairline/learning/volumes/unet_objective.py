@@ -1,4 +1,4 @@
-"""What the U-Net of `synthetic_unet` is trained for, apart from the network: Lightning takes seconds to load."""
+"""What the U-Net is trained for, apart from the network: Lightning takes seconds to load."""
 
 from __future__ import annotations
 
