@@ -10,9 +10,9 @@ after the scan was read and the method loaded; on a GPU, what torch allocated at
 A learned method first scores `--slices` axial slices (one batch: the highest memory of a method that goes batch by
 batch). If the volume would then take longer than `--patience` seconds, its seconds are those times brain slices over
 `--slices`, and the row says "scaled". The residual method `--residual` is also timed at batches of 1, 8, 16 and 64
-slices, two volumes at once: a volume fills two batches of 64, so where 64 gains nothing over 16, batches over slices
-of several scans cannot pay. With `--quick` the volume and the networks are tiny and two methods run. Ends with one
-JSON line.
+slices, two volumes at once: a volume fills two batches of 64, so where 64 gains nothing over 16, batches over slices of
+several scans cannot pay. Ends with one JSON line. `--quick` runs the residual method and one without training on a
+small volume at the preset `test`, in seconds: its numbers say nothing.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-SHAPE, QUICK_SHAPE = (240, 240, 155), (60, 60, 39)
-QUICK_METHODS = ["ae_dense", "histeq"]
+SHAPE, SPACING_MM, PRESET = (240, 240, 155), 1.0, "paper"
+QUICK_SHAPE, QUICK_SPACING_MM, QUICK_PRESET = (60, 60, 40), 4.0, "test"
+QUICK_BESIDE = "zscore"
 LIMIT_MB = 4096
 BATCHES = (1, 8, 16, 64)
 
 
-def make_volume(folder: Path, quick: bool = False) -> None:
-    """The phantom on SRI24's grid, or a coarse one: FOLDER/flair, t1 and brain.nii.gz, its brain in the middle."""
+def make_volume(folder: Path, given: argparse.Namespace) -> None:
+    """The phantom on SRI24's grid: FOLDER/flair, t1 and brain.nii.gz, its brain in the middle."""
+    shape, spacing_mm = (QUICK_SHAPE, QUICK_SPACING_MM) if given.quick else (SHAPE, SPACING_MM)
     import numpy as np
 
     from flairline.io.nifti import write_mask, write_volume
     from flairline.synthesis.phantom import phantom
     from flairline.types import Mask, Space, Volume
 
-    shape, spacing_mm = (QUICK_SHAPE, 4.0) if quick else (SHAPE, 1.0)
     scan, _, _ = phantom(0, spacing_mm)
-    space = Space(shape, np.diag([*[spacing_mm] * 3, 1.0]))
+    space = Space(shape, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0]))
     inside = np.argwhere(scan.brain.array)
     middle = (inside.min(axis=0) + inside.max(axis=0)) // 2
     low = [int(centre) - side // 2 for centre, side in zip(middle, shape, strict=True)]
@@ -67,20 +68,23 @@ def make_volume(folder: Path, quick: bool = False) -> None:
     write_mask(folder / "brain.nii.gz", Mask(moved(scan.brain.array), space))
 
 
-def train(name: str, folder: Path, preset: str = "paper") -> None:
-    """A model folder of a preset, trained for a moment on three phantoms of 4 mm."""
+def train(name: str, folder: Path, given: argparse.Namespace) -> None:
+    """A model folder of the preset `paper` (`--quick`: `test`), trained for a moment on three phantoms of 4 mm."""
     from flairline import registry
     from flairline.datasets.phantom import Dataset
     from flairline.learning.data import TrainingData
+    from flairline.learning.run import TrainingRun
 
     healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(3)
-    registry.load("methods", name)().train(TrainingData(healthy), folder, preset=preset, max_minutes=1e-3)
+    registry.load("methods", name)().train(
+        TrainingData(healthy), TrainingRun(folder, QUICK_PRESET if given.quick else PRESET, max_minutes=1e-3)
+    )
 
 
 def measure(name: str, device: str, given: argparse.Namespace) -> dict[str, Any]:
     """Seconds and memory of one method in this process."""
     scan, method = _scan(given.out / "volume"), _method(name, device)
-    learned = getattr(method, "learns_from", "") == "scans"
+    learned = method.info.learns_from == "scans"
     scorer = method.load(given.out / "models" / method.family) if learned else method.fit(())
     if hasattr(scorer, "warm"):
         scorer.warm()
@@ -110,9 +114,11 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=16)
     parser.add_argument("--patience", type=float, default=60.0)
     parser.add_argument("--residual", default="ae_dense")
-    parser.add_argument("--quick", action="store_true", help="a tiny volume and two methods: seconds")
+    parser.add_argument("--quick", action="store_true", help="a small volume and two methods, for seconds")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.quick and not given.method:
+        given.method = [given.residual, QUICK_BESIDE]
     if given.step:
         what, *rest = given.step
         if what == "measure":
@@ -120,12 +126,10 @@ def main() -> None:
         elif what == "known":
             print(json.dumps(_known()))
         elif what == "volume":
-            make_volume(Path(rest[0]), given.quick)
+            make_volume(Path(rest[0]), given)
         else:
-            train(rest[0], Path(rest[1]), "test" if given.quick else "paper")
+            train(rest[0], Path(rest[1]), given)
         return
-    if given.quick:
-        given.method = given.method or QUICK_METHODS
     with tempfile.TemporaryDirectory() as scratch:
         given.out = given.out or Path(scratch)
         run(given)
@@ -151,10 +155,10 @@ def run(given: argparse.Namespace) -> None:
         except subprocess.CalledProcessError as error:
             reason = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
             rows.append({"method": name, "device": "-", "note": f"failed: {reason}"})
-    report(rows, batches, given.quick)
+    report(rows, batches, QUICK_SHAPE if given.quick else SHAPE)
 
 
-def report(rows: list[dict[str, Any]], batches: dict[str, float], quick: bool) -> None:
+def report(rows: list[dict[str, Any]], batches: dict[str, float], shape: tuple[int, int, int]) -> None:
     """The Markdown table, the batches, and the line of JSON."""
     print("| method | device | seconds a volume | peak, MB | of it scoring, MB | GPU, MB | |\n" + "|---" * 7 + "|")
     for row in rows:
@@ -169,7 +173,7 @@ def report(rows: list[dict[str, Any]], batches: dict[str, float], quick: bool) -
     print(
         json.dumps(
             {
-                "volume": QUICK_SHAPE if quick else SHAPE,
+                "volume": shape,
                 "rows": rows,
                 "batches": batches,
                 "largest_peak_mb": largest,
@@ -183,17 +187,8 @@ def report(rows: list[dict[str, Any]], batches: dict[str, float], quick: bool) -
 def _child(given: argparse.Namespace, *step: str) -> str:
     """The last line that a step prints."""
     options = ["-o", str(given.out), "--slices", str(given.slices), "--patience", str(given.patience)]
-    command = [
-        sys.executable,
-        "-m",
-        "bench.inference",
-        *options,
-        *["--quick"] * given.quick,
-        "--residual",
-        given.residual,
-        "--step",
-        *step,
-    ]
+    options += ["--quick"] if given.quick else []
+    command = [sys.executable, "-m", "bench.inference", *options, "--residual", given.residual, "--step", *step]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return (done.stdout.strip().splitlines() or [""])[-1]
 
@@ -202,14 +197,15 @@ def _known() -> dict[str, Any]:
     """Methods with the family of their model folders ("" without one), and devices."""
     from flairline import registry
     from flairline.errors import MissingExtraError
+    from flairline.methods.base import load_method, trainable
 
     methods, devices = {}, ["cpu"]
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            method = trainable(load_method(name)())
         except MissingExtraError:
             continue
-        methods[name] = getattr(method, "family", "") if getattr(method, "learns_from", "") == "scans" else ""
+        methods[name] = method.family if method is not None and method.info.learns_from == "scans" else ""
     try:
         import torch
 

@@ -6,10 +6,10 @@ towards the slice; it uses all cores within a layer. The two alternate, so that 
 
     python -m bench.restoration [--quick]
 
-times a few steps of many slices, compares all steps of a few, and ends with one JSON line: ratio is the loop's
-seconds over the vectorised seconds, at scores that differ by 1e-5 at most. All steps are compared in double
-precision: in single precision either rounds by about 1e-5 in 150 steps, which is reported beside it. With `--quick`
-everything is small: that it runs is checked, nothing is measured.
+times a few steps of many slices, compares all steps of a few, and ends with one JSON line: ratio is the loop's seconds
+over the vectorised seconds, at scores that differ by 1e-5 at most. All steps are compared in double precision: in
+single precision either rounds by about 1e-5 in 150 steps, which is reported beside it. `--quick` runs the same on few
+small slices and steps, in seconds: its times say nothing.
 """
 
 from __future__ import annotations
@@ -25,40 +25,42 @@ import numpy as np
 
 LARGEST_DIFFERENCE = 1e-5
 SIZE, PIXEL_MM = 128, 1.875
-QUICK = {"slices": 2, "batch": 2, "rounds": 1, "steps_a_round": 2, "slices_compared": 1, "steps": 3}
 
 
-def slices(n_slices: int) -> tuple[Any, Any]:
-    """FLAIR-like slices in [0, 1] and their brains, (n, 1, SIZE, SIZE) each, from the middle of a phantom."""
+def slices(n_slices: int, size: int) -> tuple[Any, Any]:
+    """FLAIR-like slices in [0, 1] and their brains, (n, 1, size, size) each, from the middle of a phantom."""
     import torch
 
     from flairline.synthesis.phantom import phantom
 
-    scan, _, _ = phantom(0, 2.0)
+    scan, _, _ = phantom(0, 2.0 * SIZE / size)
     height = scan.space.shape[2]
     indices = np.linspace(0.3 * height, 0.7 * height, n_slices).astype(int)
     highest = np.percentile(scan.flair.array[scan.brain.array], 98)
     flair = np.clip(scan.flair.array / highest, 0, 1) * scan.brain.array
 
     def framed(volume: np.ndarray) -> Any:
-        rows, columns = (min(side, SIZE) for side in volume.shape[:2])
-        frame = np.zeros((n_slices, 1, SIZE, SIZE), np.float32)
-        top, left = (SIZE - rows) // 2, (SIZE - columns) // 2
+        rows, columns = (min(side, size) for side in volume.shape[:2])
+        frame = np.zeros((n_slices, 1, size, size), np.float32)
+        top, left = (size - rows) // 2, (size - columns) // 2
         frame[:, 0, top : top + rows, left : left + columns] = np.moveaxis(volume[:rows, :columns, indices], 2, 0)
         return torch.from_numpy(frame)
 
     return framed(flair), framed(scan.brain.array)
 
 
-def network(y: Any) -> Any:
-    """A VAE of the published size, seeded; its batch norms know the slices' statistics, as after training."""
+def network(y: Any, preset: str) -> Any:
+    """A VAE of a preset's size ("paper": the published), seeded.
+
+    Its batch norms know the slices' statistics, as after training.
+    """
     import torch
 
     from flairline.learning.networks.autoencoders import Architecture, UnifiedAutoencoder
-    from flairline.learning.slices.architectures import VAE_ARCHITECTURES
+    from flairline.learning.slices.presets import VAE_ARCHITECTURES
 
     torch.manual_seed(0)
-    made = UnifiedAutoencoder(Architecture(**VAE_ARCHITECTURES["paper"]))
+    made = UnifiedAutoencoder(Architecture(**VAE_ARCHITECTURES[preset]))
     with torch.no_grad():
         for _ in range(20):
             made(y[:8])
@@ -104,20 +106,21 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps-a-round", type=int, default=10)
     parser.add_argument("--slices-compared", type=int, default=4, help="compared after all steps")
-    parser.add_argument("--steps", type=int, default=None, help="all steps; those of the method if not given")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="few slices and steps: seconds")
+    parser.add_argument("--quick", action="store_true", help="few small slices and steps, for seconds")
     given = parser.parse_args()
+    size, preset, steps = SIZE, "paper", 150
     if given.quick:
-        vars(given).update(QUICK)
+        given.slices, given.batch, given.rounds, given.steps_a_round, given.slices_compared = 3, 2, 1, 2, 2
+        size, preset, steps = 32, "test", 5
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when torch is loaded; spinning harms a shared machine
     import torch
 
     from flairline.learning.slices.restoration import Restoration
 
     torch.set_num_threads(given.threads)
-    y, brain = slices(given.slices)
-    made, every = network(y), Restoration() if given.steps is None else Restoration(steps=given.steps)
+    y, brain = slices(given.slices, size)
+    made, every = network(y, preset), Restoration(steps=steps)
     few = Restoration(steps=given.steps_a_round)
     both(made, y[:2], brain[:2], given.batch, few)  # the first run on a machine prepares its kernels
     rounds = []
@@ -136,7 +139,7 @@ def main() -> None:
     if not largest <= LARGEST_DIFFERENCE:
         msg = f"Wanted scores that differ by {LARGEST_DIFFERENCE} at most, found {largest}: the two are not the same."
         raise SystemExit(msg)
-    vectorised, loop = (sum(part) / given.rounds for part in zip(*(one[:2] for one in rounds), strict=True))
+    vectorised, loop = (sum(turn[column] for turn in rounds) / given.rounds for column in (0, 1))
     print(
         json.dumps(
             {

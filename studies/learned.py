@@ -5,7 +5,7 @@ on the other tables (phantom models on all), beside the methods that need no tra
 which takes minutes a volume, is judged on N axial slices of each scan, evenly spaced over its brain; `vae` and the
 controls stand beside it on the same slices ("N slices" in the table).
 
-    python -m bench.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
+    python -m studies.learned --table brats.csv --table ms.csv -o OUT --minutes 1 --slices 12
 
 Models that are in OUT/models already are not trained again, rows that are in OUT/rows not judged again. Ends with a
 Markdown table (OUT/table.md) and a line of JSON.
@@ -14,35 +14,33 @@ Markdown table (OUT/table.md) and a line of JSON.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from flairline import recipes, registry
+from flairline.benchmarking import controls
+from flairline.benchmarking.paper import published
+from flairline.benchmarking.plan import Plan
+from flairline.benchmarking.rows import COHORT, Row
+from flairline.benchmarking.run import run
+from flairline.benchmarking.source import RecipeSource
 from flairline.cases.table import CaseTable
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.errors import MissingExtraError
-from flairline.io.nifti import write_mask, write_volume
+from flairline.evaluation import protocols
+from flairline.io.tables import markdown_text, read_records
+from flairline.methods.base import load_method, trainable
 from flairline.preprocess.to_atlas import labelled_scan
-from flairline.types import Mask
 
 FLAIRLINE = str(Path(sys.executable).parent / "flairline")
-CONTROLS = ("histeq", "intensity", "highpass")
+CONTROLS = ("histeq", *controls.names())
 METRICS = ("dice_oracle", "auprc", "auroc")
-PUBLISHED = {
-    "ae_dense": "AE (dense)",
-    "ae_spatial": "AE (spatial)",
-    "vae_restoration": "VAE (restoration)",
-    "ssae": "SSAE (spatial)",
-    "histeq": "Baseline",
-}
 PHANTOMS = 10
 SLOW, BESIDE = "vae_restoration", "vae"
 """Judged on few slices, and what stands beside it there."""
@@ -63,10 +61,10 @@ def learning() -> dict[str, str]:
     found = {}
     for name in registry.names("methods"):
         try:
-            method = registry.load("methods", name)
+            method = trainable(load_method(name)())
         except MissingExtraError:
             continue
-        if getattr(method, "learns_from", "") == "scans":
+        if method is not None and method.info.learns_from == "scans":
             found[name] = method.family
     return found
 
@@ -90,44 +88,27 @@ def train(family: str, source: Source, folder: Path, minutes: float, preset: str
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def judge(methods: Sequence[str], table: Path, out: Path, protocol: Sequence[str], atlas: str | None) -> list[dict]:
-    """Rows of `flairline benchmark`, which is run if they are not there yet."""
-    command = [FLAIRLINE, "benchmark", "--cases", str(table), "-o", str(out), "--pages", "none"]
-    for name in methods:
-        command += ["--method", name]
-    for name in protocol:
-        command += ["--protocol", name]
-    command += ["--atlas", atlas] if atlas else []
-    if not (out / "manifest.json").exists():  # written last
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    with (out / "rows.csv").open(encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row["subject"] == "cohort" and row["metric"] in METRICS]
+@dataclass(frozen=True)
+class Judging:
+    """How models are judged: by which protocols, and where scans go that one wants on an atlas."""
+
+    protocols: tuple[str, ...]
+    atlas: str | None
+
+    def rows(self, methods: Sequence[str], table: Path, out: Path, slices: int | None) -> list[Row]:
+        """The cohorts' rows of a benchmark, which is run if they are not there yet."""
+        if not (out / "manifest.json").exists():  # written last
+            by = [protocols.load(name) for name in self.protocols]
+            sources = [RecipeSource(recipes.load(name), self.atlas, out / "preprocess") for name in methods]
+            run(Plan(CaseTable(table).cases(), sources, by, out, slices=slices)).remove_scores()
+        rows = read_records(out / "rows.csv", Row)
+        return [row for row in rows if row.subject == COHORT and row.metric in METRICS]
 
 
-def thinned(table: Path, n_slices: int, out: Path) -> Path:
-    """A table of the same scans whose brain and truth are empty but for `n_slices` axial slices through the brain."""
-    rows = []
-    for case in CaseTable(table).cases():
-        labelled = labelled_scan(case, None, merge_labels=True)
-        assert labelled.labels is not None
-        scan, folder = labelled.scan, out / f"{case.dataset}-{case.subject}"
-        there = np.flatnonzero(scan.brain.array.any(axis=(0, 1)))
-        kept = np.zeros(scan.space.shape[2], dtype=bool)
-        kept[there[np.linspace(0, len(there) - 1, n_slices + 2).round().astype(int)[1:-1]]] = True
-        folder.mkdir(parents=True, exist_ok=True)
-        write_volume(folder / "flair.nii.gz", scan.flair)
-        write_mask(folder / "brain.nii.gz", Mask(scan.brain.array & kept, scan.space))
-        write_mask(folder / "truth.nii.gz", Mask((labelled.labels >= 0.5) & kept, scan.space))
-        rows.append([case.dataset, case.subject, *(str(folder / f"{n}.nii.gz") for n in ("flair", "brain", "truth"))])
-    path = out / f"{table.stem}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([["dataset", "subject", "flair", "brain", "truth"], *rows])
-    return path
-
-
-def seconds_a_volume(name: str, table: Path) -> float:
-    """Seconds of the scorer alone, its network read, on the first scan of a table."""
-    scan = labelled_scan(CaseTable(table).cases()[0], None, merge_labels=True).scan
+def seconds_a_volume(name: str, table: Path, slices: int | None) -> float:
+    """Seconds of the scorer alone, its network read, on the first scan of a table, or on so many slices of it."""
+    labelled = labelled_scan(CaseTable(table).cases()[0], None, merge_labels=True)
+    scan = replace(protocols.load("sound"), brain_slices=slices).prepare(labelled).scan
     scorer = recipes.load(name).scorer()
     if hasattr(scorer, "warm"):
         scorer.warm()
@@ -136,20 +117,14 @@ def seconds_a_volume(name: str, table: Path) -> float:
     return time.perf_counter() - started
 
 
-def published() -> dict[tuple[str, str, str], str]:
-    """Method, data set, metric -> value of the paper's table 2."""
-    path = Path(recipes.__file__).parent / "published" / "tables.csv"
-    with path.open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["table"] == "2"]
-    names = {shown: name for name, shown in PUBLISHED.items()}
-    return {
-        (names[row["method"]], row["dataset"].lower(), row["metric"]): row["value"]
-        for row in rows
-        if row["method"] in names
-    }
+def published_value(method: str, dataset: str, metric: str) -> str:
+    """The value of a method in the paper's table 2; "-" where it has none."""
+    name = registry.load("methods", method).info.published_as
+    value = published.values().get(("2", name, published.dataset_name(dataset), metric))
+    return "-" if value is None else f"{value:.3f}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, action="append", required=True)
@@ -160,71 +135,80 @@ def main() -> None:
     parser.add_argument("--atlas")
     parser.add_argument("--method", action="append", help="these methods only")
     parser.add_argument("--slices", type=int, help="judge restoration on so many slices a scan")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     families = {name: family for name, family in learning().items() if not given.method or name in given.method}
-    lines: list[dict] = []
-    known = published()
+    judging = Judging(tuple(given.protocol or ["sound"]), given.atlas)
+    lines: list[dict[str, Any]] = []
     for source in sources(given.table, given.out):
         models = {family: given.out / "models" / source.name.replace(" ", "-") / family for family in families.values()}
         for family, folder in models.items():
             train(family, source, folder, given.minutes, given.preset)
         for table in source.tables:
-            runs = [(table, "all", families)]
-            if given.slices and SLOW in families:
-                few = {name: family for name, family in families.items() if name in (SLOW, BESIDE)}
-                rest = {name: family for name, family in families.items() if name != SLOW}
-                thin = thinned(table, given.slices, given.out / "thin" / table.stem)
-                runs = [(table, "all", rest), (thin, str(given.slices), few)]
-            for cases, slices, chosen in runs:
+            for slices, chosen in _runs(families, given.slices):
                 names = {f"{name}={models[family]}": name for name, family in chosen.items()}
-                folder = given.out / "rows" / f"{source.name.replace(' ', '-')}-on-{table.stem}-{slices}"
-                rows = judge([*names, *CONTROLS], cases, folder, given.protocol or ["sound"], given.atlas)
-                seconds = {name: seconds_a_volume(name, cases) for name in names}
-                lines += [
-                    {"slices": slices, **line}
-                    for line in table_lines(rows, names, models, families, seconds, source.name, known)
+                where = f"{source.name.replace(' ', '-')}-on-{table.stem}-{slices or 'all'}"
+                rows = judging.rows([*names, *CONTROLS], table, given.out / "rows" / where, slices)
+                trained = [
+                    Trained(shown, name, source.name, models[chosen[name]], seconds_a_volume(shown, table, slices))
+                    for shown, name in names.items()
                 ]
+                lines += [{"slices": str(slices or "all"), **line} for line in table_lines(rows, trained)]
     write(given.out, lines)
 
 
-def table_lines(
-    rows: list[dict],
-    names: dict[str, str],
-    models: dict[str, Path],
-    families: dict[str, str],
-    seconds: dict[str, float],
-    source: str,
-    known: dict[tuple[str, str, str], str],
-) -> list[dict]:
+def _runs(families: Mapping[str, str], slices: int | None) -> list[tuple[int | None, dict[str, str]]]:
+    """How many slices are judged (None: all), and the methods that are judged on them."""
+    if slices is None or SLOW not in families:
+        return [(None, dict(families))]
+    rest = {name: family for name, family in families.items() if name != SLOW}
+    few = {name: family for name, family in families.items() if name in (SLOW, BESIDE)}
+    return [(None, rest), (slices, few)]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained method: its name in the rows, its own, what its model learned from, the model, seconds a volume."""
+
+    shown: str
+    name: str
+    source: str
+    model: Path
+    seconds: float
+
+
+def table_lines(rows: Sequence[Row], trained: Sequence[Trained]) -> list[dict[str, Any]]:
     """One line for each protocol, data set and method."""
-    value = {(r["protocol"], r["dataset"], r["method"], r["metric"]): float(r["value"]) for r in rows}
+    value = {(row.protocol, row.dataset, row.method, row.metric): row.value for row in rows}
     lines = []
-    for protocol, dataset in dict.fromkeys((r["protocol"], r["dataset"]) for r in rows):
+    for protocol, dataset in dict.fromkeys((row.protocol, row.dataset) for row in rows):
         dice = {control: value[protocol, dataset, control, "dice_oracle"] for control in CONTROLS}
-        for shown, name in [*names.items(), *((control, control) for control in CONTROLS)]:
-            training = {} if name in CONTROLS else json.loads((models[families[name]] / "config.json").read_text())
-            line = {"protocol": protocol, "data set": dataset, "trained on": "-" if name in CONTROLS else source}
-            line |= {"method": name} | {m: value[protocol, dataset, shown, m] for m in METRICS}
-            line["training minutes"] = training["training"]["seconds"] / 60 if training else 0.0
-            line["seconds a volume"] = seconds.get(shown, float("nan"))
-            line["published"] = " / ".join(known.get((name, dataset, metric), "-") for metric in METRICS)
-            line["beats"] = ", ".join(c for c in CONTROLS if c != name and line["dice_oracle"] > dice[c]) or "none"
+        controls_too = [*trained, *(Trained(control, control, "-", Path(), float("nan")) for control in CONTROLS)]
+        for method in controls_too:
+            minutes = _training_minutes(method.model) if method.source != "-" else 0.0
+            line: dict[str, Any] = {"protocol": protocol, "data set": dataset, "trained on": method.source}
+            line |= {"method": method.name}
+            line |= {metric: value[protocol, dataset, method.shown, metric] for metric in METRICS}
+            line |= {"training minutes": minutes, "seconds a volume": method.seconds}
+            line["published"] = " / ".join(published_value(method.name, dataset, metric) for metric in METRICS)
+            beaten = (other for other in CONTROLS if other != method.name and line["dice_oracle"] > dice[other])
+            line["beats"] = ", ".join(beaten) or "none"
             lines.append(line)
     return lines
 
 
-def write(out: Path, lines: list[dict]) -> None:
+def _training_minutes(model: Path) -> float:
+    return json.loads((model / "config.json").read_text(encoding="utf-8"))["training"]["seconds"] / 60
+
+
+def write(out: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """OUT/table.md, OUT/table.json, and one line of JSON."""
     key = ("slices", "protocol", "data set", "trained on", "method")
-    unique = list({tuple(line.get(part) for part in key): line for line in lines}.values())
-    columns = list(unique[0])
-    text = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for line in unique:
-        cells = [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in line.values()]
-        text.append("| " + " | ".join(cells) + " |")
-    (out / "table.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    unique = list({tuple(line[part] for part in key): line for line in lines}.values())
+    cells = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in line.values()] for line in unique]
+    text = markdown_text(list(unique[0]), cells)
+    (out / "table.md").write_text(text + "\n", encoding="utf-8")
     (out / "table.json").write_text(json.dumps(unique, indent=1), encoding="utf-8")
-    print("\n".join(text))
+    print(text)
     print(json.dumps({"lines": len(unique), "table": str(out / "table.md")}))
 
 

@@ -1,4 +1,4 @@
-"""Which lesions a recipe finds, by their place and size: ``python -m bench.places CASES.csv SRI24_FOLDER``.
+"""Which lesions a recipe finds, by their place and size: ``python -m studies.places CASES.csv SRI24_FOLDER``.
 
 Each rater's lesion (26-connected) counts as found if it shares a voxel with the mask. Its place comes from the SRI24
 atlas, laid onto the scan by an affine map, and from the subject's own tissues where the table's column `tissues` has
@@ -23,6 +23,7 @@ from flairline import recipes
 from flairline.cases.table import CaseTable
 from flairline.imaging.components import label_components
 from flairline.io.nifti import read_volume
+from flairline.io.tables import markdown_text
 from flairline.preprocess.atlas import load_atlas
 from flairline.preprocess.register import PointMap, carry_mask, register_affine
 from flairline.preprocess.to_atlas import labelled_scan
@@ -153,21 +154,21 @@ def table(rows: Sequence[Mapping], key: str, values: Sequence[str], methods: Seq
     """Markdown: one line a value, for each method and data set found / all."""
     sets = sorted({row["dataset"] for row in rows})
     heads = [f"`{method}` {name}" for method in methods for name in (*sets, "all")]
-    lines = [f"| {key} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    lines = []
     for value in values:
-        cells = []
+        cells = [value]
         for method in methods:
             for name in (*sets, None):
                 part = [row for row in rows if name is None or row["dataset"] == name]
                 found, count = recall(part, key, method).get(value, (0, 0))
                 cells.append(f"{found} / {count}" if count else "")
-        lines.append(f"| {value} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown_text([key, *heads], lines)
 
 
 def _around(lesion: NDArray[np.bool_], margin: Sequence[int]) -> tuple[slice, ...]:
     box = ndimage.find_objects(lesion.astype(np.uint8))[0]
-    return tuple(slice(max(0, one.start - m), one.stop + m) for one, m in zip(box, margin, strict=True))
+    return tuple(slice(max(0, side.start - m), side.stop + m) for side, m in zip(box, margin, strict=True))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The reliability plot of a model folder: ``python -m bench.reliability [MODEL] -o reliability.png``."""
+"""The reliability plot of a model folder: ``python -m studies.reliability [MODEL] -o reliability.png``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib
 
-from flairline.learning.model import load_config
+from flairline.learning.model import ModelFolder
 from flairline.methods.synthetic_unet import SHIPPED
 
 
@@ -16,7 +16,7 @@ def draw(folder: Path, out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    calibration = load_config(folder, "synthetic_unet")["calibration"]
+    calibration = ModelFolder(folder).config_of("synthetic_unet")["calibration"]
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), constrained_layout=True)
     for axis, what in zip(axes, ("voxel", "lesion"), strict=True):
         rows = calibration[f"{what}_reliability"]

@@ -113,10 +113,11 @@ def trained(made_once: Callable[..., Path], phantoms: Callable[..., list[Case]])
         pytest.importorskip("lightning")
         from flairline import registry
         from flairline.learning.data import TrainingData
+        from flairline.learning.run import TrainingRun
 
         def make(folder: Path) -> None:
             method = registry.load("methods", family)()
-            method.train(TrainingData(phantoms(3)), folder, preset="test", max_minutes=1)
+            method.train(TrainingData(phantoms(3)), TrainingRun(folder, "test", max_minutes=1))
 
         return made_once(f"model-{family}", make)
 

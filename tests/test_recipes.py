@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flairline import recipes, registry
-from flairline.errors import UnknownNameError
+from flairline.errors import InputError, UnknownNameError
 from flairline.postprocess.threshold import BrainQuantile, GivenValue
 
 
@@ -59,3 +59,22 @@ def test_the_listing_has_every_name_with_paper_training_and_cost():
     rows = recipes.listing()
     assert [row["name"] for row in rows] == recipes.names()
     assert all(row[key] for row in rows for key in ("name", "kind", "paper", "training", "cost", "needs"))
+
+
+def test_default_asks_the_methods_in_the_order_of_their_rank(monkeypatch):
+    """What keeps the first from running is said, and the next is taken."""
+    from flairline.methods import synthetic_unet, zscore
+
+    assert synthetic_unet.Method.info.default_rank < zscore.Method.info.default_rank
+    monkeypatch.setattr(synthetic_unet.Method, "obstacle", lambda self: "for lack of power")
+    recipe = recipes.load("default")
+    assert (recipe.name, recipe.method) == ("default", "zscore")
+    assert recipe.why == "the best rule without training, for lack of power"
+    monkeypatch.setattr(zscore.Method, "obstacle", lambda self: "for lack of time")
+    with pytest.raises(InputError, match=r"for lack of power; for lack of time.*flairline methods"):
+        recipes.load("default")
+
+
+def test_what_one_method_has_and_what_it_lacks_is_said_by_its_info():
+    assert recipes.ready_reconstruction(recipes.load("histeq")) is None
+    assert recipes.load("synthetic_unet").rater is not None and recipes.load("histeq").rater is None

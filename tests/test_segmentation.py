@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
 
+from flairline import segmentation as segment
+from flairline.executor import Outcome
+from flairline.summary import Summary
+from flairline.types import Case
+
 ORIENTATIONS = ("RAS", "LAS", "LPS", "oblique")
 
 
@@ -168,3 +173,25 @@ def test_several_jobs_give_the_same(tmp_path, flairline, save, head):
     for name in ("sub-0", "sub-1"):
         one, two = ((tmp_path / f"out{jobs}" / name / "score.nii.gz").read_bytes() for jobs in (1, 2))
         assert one == two
+
+
+def test_a_fault_in_flairline_is_one_scans_and_its_traceback_lies_in_the_logs(tmp_path, monkeypatch):
+    cases = [Case("d", "sub-1"), Case("d", "sub-2"), Case("d", "sub-3")]
+    done = segment.Done(tmp_path, Summary())
+
+    def outcomes(function, items, jobs):
+        good, wrong, mendable = items
+        yield Outcome(good, done)
+        yield Outcome(wrong, error="ValueError: odd", traceback="Traceback ...\nValueError: odd\n")
+        yield Outcome(mendable, error="No such file: x. Check the path.")
+
+    stale = tmp_path / "logs" / "sub-1.txt"
+    stale.parent.mkdir()
+    stale.write_text("of an earlier run")
+    monkeypatch.setattr(segment.executor, "run", outcomes)
+    first, second, third = segment.run(cases, tmp_path, segment.Settings("brightest"))
+    log = tmp_path / "logs" / "sub-2.txt"
+    assert first.result is done and str(log) in second.error and "ValueError: odd" in second.error
+    assert log.read_text() == "Traceback ...\nValueError: odd\n"
+    assert third.error == "No such file: x. Check the path."
+    assert [path.name for path in log.parent.iterdir()] == ["sub-2.txt"]

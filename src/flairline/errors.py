@@ -12,6 +12,7 @@
     ├── OutputError           the place to write to cannot be used
     ├── UnknownNameError      no plug-in, protocol or recipe has that name
     └── MissingExtraError     an optional dependency is not installed
+        └── MissingPackageError   a plug-in imports a package that is not installed
 
 Every message says what was wanted, what was found, where, and what to do. A FlairlineError ends a command with one
 line; any other exception is a bug and shows its traceback.
@@ -61,6 +62,17 @@ class MissingExtraError(FlairlineError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra {extra!r}, which is missing. Run: pip install 'flairline[{extra}]'")
         self.extra = extra
+        self.missing = f"extra {extra}"
+
+
+class MissingPackageError(MissingExtraError):
+    """A plug-in imports a package that is not installed; no extra of flairline's need hold it."""
+
+    def __init__(self, wanted_by: str, package: str) -> None:
+        msg = f"{wanted_by} imports {package!r}, which is not installed. Install the package that has it (pip install)."
+        FlairlineError.__init__(self, msg)
+        self.extra = ""
+        self.missing = f"package {package}"
 
 
 class UnknownNameError(FlairlineError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from flairline.errors import FlairlineError
@@ -19,11 +20,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Result]):
-    """What became of one item: a result, or the error that a user can mend."""
+    """What became of one item: a result, or an error in one line.
+
+    `traceback` is empty where the error is one that a user can mend (`FlairlineError`), else it says where flairline
+    went wrong.
+    """
 
     item: Item
     result: Result | None = None
     error: str | None = None
+    traceback: str = ""
+
+    def with_traceback_in(self, path: Path) -> Outcome[Item, Result]:
+        """The same, whose error names the file that holds the traceback."""
+        return replace(self, error=f"{self.error} (a fault in flairline; traceback in {path})")
 
 
 def run(function: Callable[[Item], Result], items: Sequence[Item], jobs: int = 1) -> Iterator[Outcome[Item, Result]]:

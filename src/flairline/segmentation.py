@@ -19,7 +19,7 @@ from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.components import label_components
 from flairline.imaging.resample import resample_mask
-from flairline.io.files import prepare_folder, sha256
+from flairline.io.files import prepare_folder, sha256, write_text
 from flairline.io.nifti import read_mask, write_mask, write_volume
 from flairline.io.versions import versions
 from flairline.postprocess.threshold import ThresholdRule
@@ -33,6 +33,10 @@ from flairline.types import Case, Lesion, Mask, Scan, Threshold, Volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+LOGS = "logs"
+"""Folder in OUT for the tracebacks of faults in flairline."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,8 @@ def run(
 ) -> Iterator[executor.Outcome[Case, Done]]:
     """Segment every case into OUT/SUBJECT, yielding outcomes as they come; one that fails does not stop the others.
 
+    The traceback of what is a fault in flairline goes to OUT/logs/SUBJECT.txt, which the outcome's error names.
+
     Raises
     ------
     InputError
@@ -201,7 +207,19 @@ def run(
     cases = named(cases)
     recipes.load(settings.recipe).configured()
     prepare_folder(out)
-    return executor.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs)
+    return _logged(executor.run(partial(segment_case, out=out, settings=settings, after=after), cases, jobs), out)
+
+
+def _logged(outcomes: Iterator[executor.Outcome[Case, Done]], out: Path) -> Iterator[executor.Outcome[Case, Done]]:
+    """The outcomes; where flairline itself went wrong, OUT/logs/SUBJECT.txt says how, else no such file is left."""
+    for outcome in outcomes:
+        log = out / LOGS / f"{outcome.item.subject}.txt"
+        if outcome.traceback:
+            write_text(log, outcome.traceback)
+            yield outcome.with_traceback_in(log)
+        else:
+            log.unlink(missing_ok=True)
+            yield outcome
 
 
 def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:

@@ -218,6 +218,14 @@ class MethodInfo:
         The roles of the images that it can use.
     iterative
         True if scoring takes minutes a scan.
+    learns_from
+        What its `train` learns from; empty: it needs no training and reads no model folder.
+    reconstructs
+        True if its scorer has `reconstruction`: what a healthy brain would look like in the scan's place.
+    recipes
+        Names of the recipes that its `recipe` gives; its own among them where the usual post-processing does not fit.
+    default_rank
+        Its turn when the recipe `default` asks the methods, from 1; 0: it is not asked.
     """
 
     paper: str
@@ -230,6 +238,10 @@ class MethodInfo:
     reads: str = ""
     channels: tuple[str, ...] = ("flair",)
     iterative: bool = False
+    learns_from: Literal["", "scans", "label maps"] = ""
+    reconstructs: bool = False
+    recipes: tuple[str, ...] = ()
+    default_rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -295,6 +307,21 @@ class Case:
     session: str = ""
     site: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Its name within its data set: "subject", or "subject_session"."""
+        return "_".join(part for part in (self.subject, self.session) if part)
+
+    @property
+    def key(self) -> str:
+        """Its name among all data sets: "dataset/subject" or "dataset/subject_session"."""
+        return f"{self.dataset}/{self.label}"
+
+    @property
+    def patient(self) -> str:
+        """Whose scan it is, with all sessions: "dataset/subject"."""
+        return f"{self.dataset}/{self.subject}"
 
 
 def _check_shape(array: NDArray, space: Space) -> None:

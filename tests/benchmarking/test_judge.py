@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from flairline import recipes
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking import judge as judging
+from flairline.benchmarking.source import FileSource, RecipeSource
 from flairline.cases.table import CaseTable
 from flairline.evaluation import protocols
 from flairline.evaluation.counts import N_REPLICATES, poisson_weights
@@ -61,8 +62,8 @@ def rows_of(out) -> list[dict[str, str]]:
 
 
 def judge(cases, work, method="histeq", protocol="native", **words):
-    maps = benchmark.RecipeMaps(recipes.load(method))
-    return benchmark.run(CaseTable(cases).cases(), maps, protocols.load(protocol), work, **words)
+    source = RecipeSource(recipes.load(method))
+    return judging.judge(CaseTable(cases).cases(), source, protocols.load(protocol), work, **words)
 
 
 def judged_rows(cases, work, *arguments, **words) -> list[dict]:
@@ -162,7 +163,7 @@ class Stopped(Exception):
 
 def test_an_interrupted_run_goes_on(tmp_path, cases, monkeypatch):
     whole = judge(cases, tmp_path / "whole")
-    scored, make = [], benchmark.RecipeMaps.make
+    scored, make = [], RecipeSource.make
 
     def some(self, case, protocol):
         scored.append(case.flair.name)
@@ -170,7 +171,7 @@ def test_an_interrupted_run_goes_on(tmp_path, cases, monkeypatch):
             raise Stopped
         return make(self, case, protocol)
 
-    monkeypatch.setattr(benchmark.RecipeMaps, "make", some)
+    monkeypatch.setattr(RecipeSource, "make", some)
     with pytest.raises(Stopped):
         judge(cases, tmp_path / "work")
     again = judge(cases, tmp_path / "work")
@@ -179,9 +180,9 @@ def test_an_interrupted_run_goes_on(tmp_path, cases, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_damaged_map_is_made_again(tmp_path, cases, damage):
+def test_a_damaged_score_is_made_again(tmp_path, cases, damage):
     whole = judge(cases, tmp_path / "work")
-    for path in (tmp_path / "work").glob("*.npz"):
+    for path in (tmp_path / "work").rglob("*.npz"):
         path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
     assert same_rows(whole, judge(cases, tmp_path / "work"))
 
@@ -225,16 +226,16 @@ def test_intervals_hold_the_value_and_repeat(tmp_path, cases):
     assert sum(not np.isnan(row.low) for row in held) >= 4
 
 
-def test_several_methods_with_kept_maps_as_json(tmp_path, flairline, cases):
+def test_several_methods_with_kept_scores_as_json(tmp_path, flairline, cases):
     arguments = ["benchmark", "--cases", cases, "--method", "histeq", "--method", "intensity", "--keep-maps", "--json"]
     ran = flairline(*arguments, "-o", tmp_path / "out")
     printed = json.loads(ran.out)
     assert ran.code == 0 and printed["failures"] == {} and set(printed["rows"][0]) == set(COLUMNS)
     assert {row["method"] for row in rows_of(tmp_path / "out")} == {"histeq", "intensity"}
-    assert len(list((tmp_path / "out" / "work").glob("*.npz"))) == 10
+    assert len(list((tmp_path / "out" / "work").rglob("*.npz"))) == 10
 
 
-def test_evaluate_judges_our_own_maps_as_benchmark_does(tmp_path, flairline, cases):
+def test_evaluate_judges_our_own_scores_as_benchmark_does(tmp_path, flairline, cases):
     flairline("segment", "--cases", cases, "--method", "histeq", "--no-report", "-o", tmp_path / "maps")
     lines = ["dataset,subject,session,brain,truth,score"]
     for line in cases.read_text().splitlines()[1:]:
@@ -247,7 +248,7 @@ def test_evaluate_judges_our_own_maps_as_benchmark_does(tmp_path, flairline, cas
     (tmp_path / "maps.csv").write_text("\n".join(lines) + "\n")
     maps = CaseTable(tmp_path / "maps.csv").cases(required=("truth",))
     for protocol in ("native", "sound"):
-        theirs = benchmark.run(maps, benchmark.FileMaps("histeq"), protocols.load(protocol), tmp_path / "work")
+        theirs = judging.judge(maps, FileSource("histeq"), protocols.load(protocol), tmp_path / "work")
         assert not theirs.failures
         assert same_rows(judge(cases, tmp_path / "work", protocol=protocol), theirs)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flairline.cases.names import case_name, cases_from_files, folder_names, named
+from flairline.cases.names import cases_from_files, folder_names, named
 from flairline.errors import InputError
 from flairline.types import Case
 
@@ -54,7 +54,7 @@ def test_a_subject_cannot_leave_the_output_folder():
 def test_a_subject_called_cohort_is_a_subject_as_any_other():
     cases = [Case("d", "cohort"), Case("d", "s", session="cohort")]
     assert folder_names(cases) == ["cohort", "s_cohort"]
-    assert [case_name(case) for case in cases] == ["d/cohort", "d/s_cohort"]
+    assert [case.key for case in cases] == ["d/cohort", "d/s_cohort"]
 
 
 def test_cases_of_a_table_that_share_a_subject_are_told_apart_by_their_data_set():

@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 
 from flairline import recipes, registry
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking.judge import judge
+from flairline.benchmarking.source import RecipeSource
 from flairline.errors import InputError
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
+from flairline.learning.model import ModelFolder
+from flairline.learning.run import TrainingRun
 
 
 def test_a_method_without_training_is_refused(flairline, tmp_path):
@@ -203,24 +206,21 @@ def test_a_model_trained_anew_in_the_same_folder_makes_new_maps(healthy, model, 
 
     def maps():
         recipe = recipes.load(f"vae={folder}")
-        benchmark.run(patients, benchmark.RecipeMaps(recipe), protocols.load("native"), tmp_path / "work")
-        return {path.name for path in (tmp_path / "work").glob("*.npz")}, recipes.ready_scorer(recipe)
+        judge(patients, RecipeSource(recipe), protocols.load("native"), tmp_path / "work")
+        return {path.name for path in (tmp_path / "work").iterdir()}, recipes.ready_scorer(recipe)
 
     before, scorer = maps()
     same, again = maps()
     assert same == before and len(before) == 2 and again is scorer
-    registry.load("methods", "vae")().train(TrainingData(healthy), folder, preset="test", max_minutes=1, seed=1)
+    registry.load("methods", "vae")().train(TrainingData(healthy), TrainingRun(folder, "test", 1, seed=1))
     after, other = maps()
     assert len(after) == 4 and after > before and other is not scorer
 
 
 def test_a_process_reads_a_model_once(model, patients, monkeypatch, tmp_path):
-    from flairline.learning.slices import slice_method as learned
-
-    read, load = [], learned.load_weights
-    monkeypatch.setattr(learned, "load_weights", lambda folder: read.append(folder) or load(folder))
+    read, load = [], ModelFolder.tensors
+    monkeypatch.setattr(ModelFolder, "tensors", lambda self, name: read.append(self) or load(self, name))
     folder = shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("training"))
     for work in ("one", "two"):
-        maps = benchmark.RecipeMaps(recipes.load(f"vae={folder}"))
-        benchmark.run(patients, maps, protocols.load("native"), tmp_path / work)
+        judge(patients, RecipeSource(recipes.load(f"vae={folder}")), protocols.load("native"), tmp_path / work)
     assert len(read) == 1

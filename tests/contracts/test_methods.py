@@ -1,12 +1,15 @@
 """What every method that is found must keep to, whoever wrote it."""
 
+import csv
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -15,6 +18,9 @@ from scipy import ndimage
 from flairline import recipes, registry
 from flairline.errors import InputError, MissingExtraError, ModelError
 from flairline.learning.data import TrainingData
+from flairline.learning.model import ModelFolder
+from flairline.methods.base import candidate, giver, load_method, trainable
+from flairline.postprocess.recipe import Recipe
 from flairline.types import Mask, MethodInfo, Scan, Space, Volume
 
 METHODS = registry.names("methods")
@@ -23,7 +29,7 @@ METHODS = registry.names("methods")
 def learns(name: str) -> bool:
     """Whether a method learns from scans; its model is trained here first."""
     try:
-        return getattr(registry.load("methods", name), "learns_from", "") == "scans"
+        return load_method(name).info.learns_from == "scans"
     except MissingExtraError:
         return False
 
@@ -55,9 +61,9 @@ def method(request):
         method = registry.load("methods", request.param)()
     except MissingExtraError as error:
         pytest.skip(str(error))
-    shipped = getattr(method, "shipped", None)
-    if shipped is not None and not shipped.exists():
-        pytest.skip(f"the weights of {request.param} are not in this checkout")
+    asked = candidate(method)
+    if asked is not None and asked.obstacle():
+        pytest.skip(f"{request.param} cannot run here {asked.obstacle()}")
     return method
 
 
@@ -78,7 +84,7 @@ def scorer(method, models):
     """Makes the method's scorer: of its model if it has to learn, else at once."""
     if method.info.extra == "deep":
         pytest.importorskip("torch")
-    if getattr(method, "learns_from", "") == "scans":
+    if method.info.learns_from == "scans":
         return lambda configured=method: configured.load(models(method))
     return lambda configured=method: configured.fit(())
 
@@ -105,7 +111,8 @@ def learned(request):
 def test_one_slice_is_reconstructed_as_in_the_whole_scan(learned, models, brain_scan):
     """Figure 4 shows one slice of every method that has a reconstruction."""
     scorer = learned.load(models(learned))
-    if not hasattr(scorer, "reconstruction"):
+    if not learned.info.reconstructs:
+        assert not hasattr(scorer, "reconstruction")
         pytest.skip("it does not reconstruct")
     z = brain_scan.space.shape[2] // 2
     whole, alone = scorer.reconstruction(brain_scan), scorer.reconstruction(brain_scan, only=z)
@@ -125,6 +132,26 @@ def test_its_configuration_is_a_frozen_dataclass_with_defaults(method):
 def test_it_says_paper_training_and_cost(method):
     assert isinstance(method.info, MethodInfo)
     assert method.info.paper and method.info.training and method.info.cost
+
+
+def test_it_can_do_what_its_info_says_and_no_more(method):
+    """Nobody tries what a method can do: its info says it, so its info must be right."""
+    can_train, gives, asked = trainable(method), giver(method), candidate(method)
+    assert [hasattr(method, name) for name in ("train", "load", "presets", "family")] == [can_train is not None] * 4
+    assert hasattr(method, "recipe") == (gives is not None) and hasattr(method, "obstacle") == (asked is not None)
+    if can_train is not None:
+        assert "test" in can_train.presets and can_train.family in METHODS
+        assert method.info.role in ("learned", "default")
+    for name in method.info.recipes:
+        assert isinstance(gives.recipe(name), Recipe) and gives.recipe(name).name == name
+        assert name not in METHODS or name == method.name, "a recipe that hides another method"
+    assert set(method.info.channels) <= {"flair", "t1", "t2"} and "flair" in method.info.channels
+
+
+def test_it_is_published_under_a_name_that_the_papers_tables_have(method):
+    table = files("flairline.benchmarking.paper").joinpath("published", "tables.csv").read_text(encoding="utf-8")
+    names = {row["method"] for row in csv.DictReader(table.splitlines())}
+    assert method.info.published_as in {"", *names}
 
 
 def test_its_score_keeps_the_contract(scorer, brain_scan):
@@ -270,3 +297,16 @@ print(*[row["name"] for row in recipes.listing()])
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1].split() == recipes.names()
+
+
+def test_a_model_trained_anew_in_the_same_folder_is_read_anew(learned, models, brain_scan, tmp_path):
+    """In one process, for every method alike."""
+    folder = shutil.copytree(models(learned), tmp_path / "model", ignore=shutil.ignore_patterns("training"))
+    scorer = learned.load(folder)
+    before = scorer(brain_scan).array
+    assert learned.load(folder) is scorer, "nothing changed, so nothing is read again"
+    model = ModelFolder(folder)
+    changed = {name: np.asarray(array * 0.5, dtype=array.dtype) for name, array in model.arrays().items()}
+    model.write(learned.family, {"weights": changed}, model.config(), "")
+    os.utime(folder / "config.json", ns=(1, 1))  # whatever the clock's steps are
+    assert not np.array_equal(learned.load(folder)(brain_scan).array, before)

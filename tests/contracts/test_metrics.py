@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.evaluation.counts import Counts, ScanMap
+from flairline.evaluation.counts import Counts
+from flairline.evaluation.judged_scan import JudgedScan
 
 VOCABULARY = {"counts", "score", "mask", "mask_at_oracle", "truth", "brain", "spacing_mm"}
 SHAPE = (7, 8, 9)
@@ -20,13 +21,14 @@ def metric(request):
     return function
 
 
-def words(truth: np.ndarray, mask: np.ndarray | None = None) -> dict:
+def words(truth: np.ndarray, mask: np.ndarray | None = None, found: np.ndarray | None = None) -> dict:
+    """What a metric may ask for; the score is noise with the truth above it, or 1 where something was `found`."""
     rng = np.random.default_rng(0)
     brain = np.ones(SHAPE, bool)
     brain[0] = False
-    score = np.where(brain, rng.random(SHAPE) + truth, 0).astype(np.float32)
+    score = np.where(brain, rng.random(SHAPE) + truth if found is None else found, 0).astype(np.float32)
     counts = Counts.empty()
-    counts.update(ScanMap.from_arrays(score, truth, brain, False), "one", 3)
+    counts.update(JudgedScan.from_arrays(score, truth, brain, False), "one", 3)
     mask = (score > 0.9) if mask is None else mask
     return {
         "counts": counts,
@@ -62,7 +64,21 @@ def test_it_has_a_docstring_that_says_when_it_is_undefined(metric):
 
 def test_it_gives_a_finite_number_where_there_is_a_lesion(metric, truth):
     value = call(metric, words(truth))
-    assert isinstance(float(value), float) and np.isfinite(value)
+    assert isinstance(value, (float, int)) and not isinstance(value, bool) and np.isfinite(value)
+
+
+def test_it_tells_a_perfect_result_from_a_poor_one(metric, truth):
+    """The truth itself as score and mask, and a score and mask that see nothing of it."""
+    elsewhere = np.roll(truth, 4, axis=1)
+    assert not (truth & elsewhere).any()
+    perfect, poor = words(truth, truth, truth), words(truth, elsewhere, elsewhere)
+    values = call(metric, perfect), call(metric, poor)
+    if metric.plug_in == "threshold_oracle":  # where nothing is found, all has to be marked
+        assert values[0] == 1 and values[1] <= 0
+    elif metric.plug_in == "volume_error_ml":  # as large, only elsewhere
+        assert values == (0, 0)
+    else:
+        assert np.isfinite(values).all() and values[0] != values[1]
 
 
 def test_it_changes_nothing_and_repeats(metric, truth):
@@ -82,9 +98,15 @@ def test_without_lesions_it_is_nan_or_a_volume(metric):
         assert np.isnan(value) or (metric.plug_in == "ppv" and value == 0)
 
 
-def test_an_empty_mask_is_no_error(metric, truth):
-    value = call(metric, words(truth, np.zeros(SHAPE, bool)))
-    assert np.isnan(value) or np.isfinite(value)
+def test_an_empty_mask_is_no_error_and_no_success(metric, truth):
+    value, perfect = (call(metric, words(truth, mask)) for mask in (np.zeros(SHAPE, bool), truth))
+    assert not np.isinf(value)
+    if not {"mask", "mask_at_oracle"} & set(inspect.signature(metric).parameters):
+        assert value == perfect  # it looks at no mask
+    elif metric.plug_in == "false_positive_ml":
+        assert value == perfect == 0
+    else:
+        assert value != perfect, "an empty mask must not look like a perfect one"
 
 
 def test_a_flip_changes_nothing(metric, truth):

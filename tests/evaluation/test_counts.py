@@ -5,7 +5,8 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from flairline import registry
 from flairline.evaluation.binning import RELATIVE_WIDTH, bin_starts
-from flairline.evaluation.counts import N_REPLICATES, Counts, ScanMap, poisson_weights
+from flairline.evaluation.counts import N_REPLICATES, Counts, poisson_weights
+from flairline.evaluation.judged_scan import JudgedScan
 from flairline.imaging.components import ComponentRule, remove_small_components
 
 SHAPE = (11, 12, 13)
@@ -50,7 +51,7 @@ KINDS = ("equalised", "signed", "large", "negative", "ties", "binary")
 def count(scans, brain_only: bool = False, smallest: int = 1, connectivity: int = 26, into: Counts | None = None):
     counts = Counts.empty() if into is None else into
     for number, (score, truth, brain) in enumerate(scans):
-        scan_map = ScanMap.from_arrays(score, truth, brain, brain_only)
+        scan_map = JudgedScan.from_arrays(score, truth, brain, brain_only)
         counts.update(scan_map, f"patient {number}", smallest, connectivity)
     return counts
 
@@ -240,11 +241,11 @@ def test_merged_shards_are_the_whole_cohort(grid):
 
     def some(numbers):
         counts = Counts.empty(seed=4)
-        counts.grid = Counts.at_thresholds(thresholds, seed=4) if grid else None
+        counts.tried = Counts.at_thresholds(thresholds, seed=4) if grid else None
         for number in numbers:
-            for one, smallest in ((counts, 20), (counts.grid, 21)):
+            for one, smallest in ((counts, 20), (counts.tried, 21)):
                 if one is not None:
-                    one.update(ScanMap.from_arrays(*scans[number], False), f"patient {number}", smallest)
+                    one.update(JudgedScan.from_arrays(*scans[number], False), f"patient {number}", smallest)
         return counts
 
     whole, merged = some(range(5)), some([4, 1]) + some([]) + some([0, 2, 3])
@@ -265,15 +266,15 @@ def test_shards_of_other_seeds_or_thresholds_do_not_add_up():
 def test_size_is_fixed_and_at_most_32_megabytes():
     few, many = Counts.empty(), Counts.empty()
     for counts, n in ((few, 1), (many, 30)):
-        counts.grid = Counts.at_thresholds(np.linspace(0, 1, 100))
+        counts.tried = Counts.at_thresholds(np.linspace(0, 1, 100))
         count(cohort("signed", n, (5, 6, 7)), into=counts)
-        count(cohort("signed", n, (5, 6, 7)), into=counts.grid)
+        count(cohort("signed", n, (5, 6, 7)), into=counts.tried)
     assert few.nbytes == many.nbytes <= 32e6
     assert (few + many).nbytes == few.nbytes
 
     def all_bytes(counts: Counts) -> int:
         arrays = [value for value in vars(counts).values() if isinstance(value, np.ndarray)]
-        return sum(array.nbytes for array in arrays) + (all_bytes(counts.grid) if counts.grid else 0)
+        return sum(array.nbytes for array in arrays) + (all_bytes(counts.tried) if counts.tried else 0)
 
     assert all_bytes(many) == many.nbytes
 
@@ -281,7 +282,7 @@ def test_size_is_fixed_and_at_most_32_megabytes():
 def test_a_cohort_without_lesions_is_undefined():
     counts = Counts.empty()
     counts.update(
-        ScanMap.from_arrays(np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool), np.ones(SHAPE, bool), False), "a"
+        JudgedScan.from_arrays(np.ones(SHAPE, np.float32), np.zeros(SHAPE, bool), np.ones(SHAPE, bool), False), "a"
     )
     for one in (counts, Counts.empty()):
         assert all(np.isnan(metric(name, one)) for name in COHORT_METRICS)
@@ -291,7 +292,7 @@ def test_a_cohort_without_lesions_is_undefined():
 def test_a_cohort_that_is_all_lesion_has_no_roc_curve():
     counts = Counts.empty()
     whole = np.ones(SHAPE, bool)
-    counts.update(ScanMap.from_arrays(np.ones(SHAPE, np.float32), whole, whole, False), "a")
+    counts.update(JudgedScan.from_arrays(np.ones(SHAPE, np.float32), whole, whole, False), "a")
     assert np.isnan(metric("auroc", counts)) and np.isnan(metric("auroc_brain", counts))
     assert metric("dice_oracle", counts) == metric("auprc", counts) == 1.0
 
@@ -301,7 +302,7 @@ def test_a_score_that_is_not_finite_is_refused(bad):
     score = np.zeros(SHAPE, np.float32)
     score[3, 3, 3] = bad
     with pytest.raises(ValueError, match="finite"):
-        ScanMap.from_arrays(score, score > 1, score == 0, False)
+        JudgedScan.from_arrays(score, score > 1, score == 0, False)
 
 
 def test_a_score_outside_the_brain_does_not_touch_the_figures_of_the_brain():
@@ -329,7 +330,7 @@ def test_a_replicate_is_the_cohort_with_each_scan_so_many_times():
         repeated = Counts.empty()
         for scan, weight in zip(scans, weights, strict=True):
             for _ in range(weight):
-                repeated.update(ScanMap.from_arrays(*scan, False), "any", 1)
+                repeated.update(JudgedScan.from_arrays(*scan, False), "any", 1)
         for name in ("auroc", "average_precision", "dice_oracle", "auroc_brain"):
             expected = metric(name, repeated.coarsened())
             assert metric(name, counts.resampled(number)) == pytest.approx(expected, nan_ok=True), name

@@ -49,10 +49,10 @@ def test_ignored_label_counts_neither_way():
     assert sound.truth(merged).sum() == 1
     score = np.zeros(labels.shape, np.float32)
     score[5, 5, 5] = 1
-    scan_map = sound.scan_map(score, merged)
+    scan_map = sound.judged(score, merged)
     assert scan_map.places.size == labels.size - 1
     assert scan_map.score.max() == 0
-    everywhere = replace(published, merge_labels=True, n_thresholds=None).scan_map(score, merged)
+    everywhere = replace(published, merge_labels=True, n_thresholds=None).judged(score, merged)
     counts = Counts.empty()
     counts.update(everywhere, "p", 1)
     assert (counts.positives, counts.maximum) == (1, 0)

@@ -16,7 +16,8 @@ from flairline.learning.atlas import placing
 from flairline.learning.atlas.moments import Maps, Sums
 from flairline.learning.atlas.placing import Frame, place
 from flairline.learning.data import TrainingData
-from flairline.learning.model import load_arrays, load_config, save_model
+from flairline.learning.model import ModelFolder
+from flairline.learning.run import TrainingRun
 from flairline.methods.atlas_zscore import Method
 from flairline.types import Case, Mask, Scan, Space, Volume
 
@@ -68,7 +69,7 @@ def as_seen(case):
 
 @pytest.fixture
 def model(cases, tmp_path):
-    IN_PLACE.train(TrainingData(cases, lesion_free_slices=True), tmp_path / "model", licences=("CC0",))
+    IN_PLACE.train(TrainingData(cases, True, licences=("CC0",)), TrainingRun(tmp_path / "model"))
     return tmp_path / "model"
 
 
@@ -77,7 +78,7 @@ def test_mean_and_deviation_are_numpys(cases, model):
     seen = np.stack([as_seen(case) for case in training.cases])
     known = np.repeat(brain_of()[None], len(seen), axis=0)
     known[1][:, :, 5:8] = False
-    maps = load_arrays(model)
+    maps = ModelFolder(model).arrays()
     np.testing.assert_array_equal(maps["count"], known.sum(axis=0))
     inside = brain_of()
     values = np.where(known, seen, np.nan)[:, inside]
@@ -88,7 +89,7 @@ def test_mean_and_deviation_are_numpys(cases, model):
 
 def test_slices_with_lesions_do_not_count(cases, model):
     """One scan less on three slices, and its bright block nowhere in the mean."""
-    maps, config, inside = load_arrays(model), load_config(model, "atlas_zscore"), brain_of()
+    maps, config, inside = ModelFolder(model).arrays(), ModelFolder(model).config_of("atlas_zscore"), brain_of()
     trained = len(config["training"]["scans"])
     by_slice = [np.unique(maps["count"][:, :, z][inside[:, :, z]]).tolist() for z in range(SHAPE[2])]
     assert all(found == [trained - (5 <= z <= 7)] for z, found in enumerate(by_slice) if found)
@@ -122,7 +123,7 @@ def test_a_bright_block_scores_at_its_place_from_every_orientation(cases, model,
 
 def test_a_finer_scan_keeps_its_resolution(model):
     """A single bright voxel of a scan three times as fine stays a single voxel."""
-    frame = Frame.of(load_config(model, "atlas_zscore"))
+    frame = Frame.of(ModelFolder(model).config_of("atlas_zscore"))
     finer = frame.space.vox_to_ras @ np.diag([1 / 3, 1 / 3, 1 / 3, 1.0])
     space = Space(tuple(3 * side for side in SHAPE), finer)
     brain = brain_of().repeat(3, 0).repeat(3, 1).repeat(3, 2)
@@ -137,8 +138,8 @@ def test_a_finer_scan_keeps_its_resolution(model):
 
 def test_healthy_people_it_has_not_seen_score_about_standard(cases, tmp_path):
     """z of someone new against n people is Student's t with n - 1 degrees of freedom, times sqrt(1 + 1/n)."""
-    IN_PLACE.train(TrainingData([cases[0], *cases[2:]]), tmp_path / "model")  # nobody with a lesion
-    n = len(load_config(tmp_path / "model", "atlas_zscore")["training"]["scans"])
+    IN_PLACE.train(TrainingData([cases[0], *cases[2:]]), TrainingRun(tmp_path / "model"))  # nobody with a lesion
+    n = len(ModelFolder(tmp_path / "model").config_of("atlas_zscore")["training"]["scans"])
     scorer, space = IN_PLACE.load(tmp_path / "model"), read_volume(cases[0].flair).space
     people = [Scan.of("new", Volume(healthy_flair(90 + i), space), Mask(brain_of(), space)) for i in range(8)]
     z = np.stack([scorer.z(scan).array[brain_of()] for scan in people])
@@ -188,8 +189,8 @@ def test_a_scan_that_lies_elsewhere_is_left_out_by_name(cases, tmp_path):
         affine = image.affine.copy()
         affine[0, 3] += 60
         nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), tmp_path / "2" / f"{name}.nii.gz")
-    IN_PLACE.train(TrainingData(cases, lesion_free_slices=True), tmp_path / "model")
-    training = load_config(tmp_path / "model", "atlas_zscore")["training"]
+    IN_PLACE.train(TrainingData(cases, lesion_free_slices=True), TrainingRun(tmp_path / "model"))
+    training = ModelFolder(tmp_path / "model").config_of("atlas_zscore")["training"]
     assert [one["subject"] for one in training["left_out"]] == ["s2"]
     assert "s2" not in [one["subject"] for one in training["scans"]]
     assert "s2" in (tmp_path / "model" / "model_card.md").read_text()
@@ -197,13 +198,13 @@ def test_a_scan_that_lies_elsewhere_is_left_out_by_name(cases, tmp_path):
 
 def test_two_patients_are_too_few(cases, tmp_path):
     with pytest.raises(InputError, match=r"two scans to train on.*Give more"):
-        IN_PLACE.train(TrainingData(cases[2:4]), tmp_path / "model")
+        IN_PLACE.train(TrainingData(cases[2:4]), TrainingRun(tmp_path / "model"))
     assert not (tmp_path / "model" / "config.json").exists()
 
 
 def test_after_the_time_no_scan_is_read_and_the_model_says_which(cases, tmp_path):
-    IN_PLACE.train(TrainingData(cases, lesion_free_slices=True), tmp_path / "model", max_minutes=0)
-    training = load_config(tmp_path / "model", "atlas_zscore")["training"]
+    IN_PLACE.train(TrainingData(cases, lesion_free_slices=True), TrainingRun(tmp_path / "model", max_minutes=0))
+    training = ModelFolder(tmp_path / "model").config_of("atlas_zscore")["training"]
     assert [one["subject"] for one in training["scans"]] == ["s0", "s1"]
     assert [one["subject"] for one in training["left_out"]] == ["s2", "s3", "s4", "s5"]
     assert len(training["validation_scans"]) == 1 and {one["reason"] for one in training["left_out"]} == {fit.LATE}
@@ -211,8 +212,8 @@ def test_after_the_time_no_scan_is_read_and_the_model_says_which(cases, tmp_path
 
 def test_maps_of_another_grid_get_one_clear_line(model):
     config = json.loads((model / "config.json").read_text())
-    maps = {name: array[1:] for name, array in load_arrays(model).items()}
-    save_model(model, "atlas_zscore", maps, config, "")
+    maps = {name: array[1:] for name, array in ModelFolder(model).arrays().items()}
+    ModelFolder(model).write("atlas_zscore", {"weights": maps}, config, "")
     with pytest.raises(ModelError, match="does not hold the maps"):
         IN_PLACE.load(model)
 

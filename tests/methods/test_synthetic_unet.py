@@ -1,6 +1,7 @@
 """The shipped network, its training on tiny label maps, and its model folder."""
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flairline import recipes, registry
+from flairline import recipes
 from flairline.errors import InputError, ModelError
+from flairline.learning.model import ModelFolder
+from flairline.learning.run import TrainingRun
+from flairline.learning.volumes.label_maps import LabelMaps
 from flairline.methods import synthetic_unet
 from flairline.synthesis.phantom import Lesion, phantom
 from flairline.types import Volume
@@ -58,11 +62,16 @@ def test_default_leaves_a_healthy_phantom_nearly_empty():
 
 
 def test_without_its_packages_the_default_needs_no_training(monkeypatch):
-    find_spec = recipes.importlib.util.find_spec
-    monkeypatch.setattr(recipes.importlib.util, "find_spec", lambda name: None if name == "monai" else find_spec(name))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "monai" else find_spec(name))
     recipe = recipes.load("default")
     assert recipe.method == "zscore"
-    assert "monai is missing" in recipe.why
+    assert recipe.why == (
+        "the best rule without training, because monai is missing (pip install 'flairline[deep]' adds it)"
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(synthetic_unet, "SHIPPED", Path("no such folder"))
+    assert recipes.load("default").why == "the best rule without training, for lack of weights"
 
 
 def test_units_of_the_scan_do_not_matter(patient, score):
@@ -85,6 +94,12 @@ def test_shipped_weights_are_small_and_say_what_they_are():
     assert "never seen a scan of a person" in card
 
 
+def train(paths, folder: Path, shapes=(), preset: str = "test", **options) -> None:
+    """Train on label maps, on the CPU, in one process beside this one."""
+    run = TrainingRun(folder, preset, workers=1, **{**options, "start": tuple(options.get("start", ()))})
+    synthetic_unet.Method(device="cpu").train(LabelMaps(tuple(paths), tuple(shapes)), run)
+
+
 def label_map(shift: int) -> np.ndarray:
     """A head of a few numbers: white matter in cortex in CSF in skin, with a ventricle; unequal sides."""
     x, y, z = np.meshgrid(*(np.arange(n) for n in (50, 54, 46)), indexing="ij")
@@ -105,7 +120,7 @@ def trained(tmp_path_factory) -> tuple[Path, list[Path]]:
     for number in range(3):
         paths.append(folder / f"labels{number}.nii.gz")
         nib.save(nib.Nifti1Image(label_map(number), np.eye(4)), paths[-1])
-    synthetic_unet.Method(device="cpu").train(paths, folder / "model", preset="test", max_minutes=2.0, workers=1)
+    train(paths, folder / "model", max_minutes=2.0)
     return folder / "model", paths
 
 
@@ -121,14 +136,14 @@ def test_training_writes_a_folder_that_scores(trained, patient):
 
 
 def test_the_card_lists_the_average_brain_where_it_was_learned_from(trained):
-    from flairline.learning.volumes.unet import SIZES
-    from flairline.learning.volumes.unet_card import card
+    from flairline.learning.volumes.sizes import SIZES
+    from flairline.learning.volumes.write_unet import card
 
     assert all(size.template for name, size in SIZES.items() if name != "test")
     config = json.loads((trained[0] / "config.json").read_text())
-    assert "MNI152" not in card(config)
+    assert "MNI152" not in card("synthetic_unet", config).render()
     config["size"]["template"] = True
-    assert "average brain in nilearn's wheel (MNI152 2009a" in card(config)
+    assert "average brain in nilearn's wheel (MNI152 2009a" in card("synthetic_unet", config).render()
 
 
 def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, monkeypatch):
@@ -140,14 +155,14 @@ def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, m
     monkeypatch.setitem(fit_unet.SIZES, "test", size)
 
     def stop_after_two(folder, maps, *_):
-        seen.append([one.shape == marked.shape for one in maps])
+        seen.append([classes.shape == marked.shape for classes in maps])
         if len(seen) == 2:
             raise KeyboardInterrupt
         return []
 
     monkeypatch.setattr(fit_unet, "fill_cache", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        fit_unet.fit_folder(trained[1], tmp_path / "model", preset="test")
+        train(trained[1], tmp_path / "model")
     assert seen == [[False, True], [False, False]]
 
 
@@ -205,8 +220,69 @@ def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
     folder, paths = trained
     before = (folder / "weights.safetensors").read_bytes()
     assert steps_done(folder / "training") == 4
-    synthetic_unet.Method(device="cpu").train(paths, folder, preset="test", max_minutes=2.0, workers=1, resume=True)
+    train(paths, folder, max_minutes=2.0, resume=True)
     assert (folder / "weights.safetensors").read_bytes() == before  # all its steps were done already
+
+
+@pytest.mark.parametrize("change", ["seed", "label maps", "shapes"])
+def test_synthetic_scans_of_another_training_are_not_used(trained, tmp_path, monkeypatch, change):
+    """The folder has scans already; what config.json says was learned from must be what was."""
+    from flairline.learning.volumes import fit_unet
+
+    def far_enough(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(fit_unet.SIZES, "test", dataclasses.replace(fit_unet.SIZES["test"], scans=0))
+    monkeypatch.setattr(fit_unet, "train", far_enough)
+    paths, work = trained[1], tmp_path / "model" / "training"
+
+    def made(paths, **options) -> tuple[set[str], set[str]]:
+        """Folders of scans after a training: to learn from, and held out."""
+        with pytest.raises(KeyboardInterrupt):
+            train(paths, tmp_path / "model", **options)
+        return tuple({path.name for path in (work / part).iterdir()} for part in ("scans", "held_out"))
+
+    before = made(paths)
+    assert [len(part) for part in before] == [1, 1] and made(paths) == before, "the same training, the same scans"
+    shapes = [lesion_shape(tmp_path / "s.nii.gz")]
+    options = {"seed": {"seed": 9}, "label maps": {}, "shapes": {"shapes": shapes}}[change]
+    after = made(paths[::-1] if change == "label maps" else paths, **options)
+    assert [len(part) for part in after] == [2, 2]
+
+
+def lesion_shape(path: Path) -> Path:
+    """A cube in MNI space."""
+    import nibabel as nib
+
+    drawn = np.zeros((182, 218, 182), np.uint8)
+    drawn[60:75, 100:120, 90:100] = 1
+    nib.save(nib.Nifti1Image(drawn, np.array([[1, 0, 0, -90], [0, 1, 0, -126], [0, 0, 1, -72], [0, 0, 0, 1.0]])), path)
+    return path
+
+
+@pytest.mark.parametrize("change", ["seed", "label maps", "shapes"])
+def test_only_the_same_training_goes_on(trained, tmp_path, change):
+    paths, folder = trained[1], shutil.copytree(trained[0], tmp_path / "model")
+    options = {"seed": {"seed": 9}, "label maps": {}}.get(change, {"shapes": [lesion_shape(tmp_path / "s.nii.gz")]})
+    with pytest.raises(ModelError, match=rf"is another one \({change} changed\), so it cannot go on") as caught:
+        train(paths[::-1] if change == "label maps" else paths, folder, resume=True, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_trained_anew_in_the_same_folder_is_read_anew(trained, patient, tmp_path):
+    import os
+
+    folder = shutil.copytree(trained[0], tmp_path / "model", ignore=shutil.ignore_patterns("training"))
+    method, model = synthetic_unet.Method(device="cpu"), ModelFolder(folder)
+    scorer = method.load(folder)
+    before = scorer(patient[0]).array
+    assert method.load(folder) is scorer
+    config = model.config()
+    config["calibration"]["offset"] += 1.0
+    model.write("synthetic_unet", {"weights": model.tensors()}, config, "")
+    os.utime(folder / "config.json", ns=(1, 1))  # whatever the clock's steps are
+    after = method.load(folder)(patient[0]).array
+    assert (after[patient[0].brain.array] > before[patient[0].brain.array]).all()
 
 
 def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_them(trained, tmp_path, monkeypatch):
@@ -215,7 +291,7 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
 
     from flairline.learning.loop import Curve
     from flairline.learning.volumes import fit_unet
-    from flairline.learning.volumes.unet_card import card
+    from flairline.learning.volumes.write_unet import card
 
     folder, paths = trained
     other = tmp_path / "other"
@@ -231,13 +307,12 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
         return begun, Curve([4], [0.5], 1.0, 0.5, 4)
 
     monkeypatch.setattr(fit_unet, "train", no_training)
-    options = {"preset": "test", "workers": 1}
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "mean", start=[folder, other], **options)
+    train(paths, tmp_path / "mean", start=[folder, other])
     for name, array in weights.items():
         expected = array + 0.1 if array.is_floating_point() else array
         torch.testing.assert_close(begun[name], expected, msg=name)
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "mean"], **options)
-    text = card(json.loads((tmp_path / "next" / "config.json").read_text()))
+    train(paths, tmp_path / "next", start=[tmp_path / "mean"])
+    text = card("synthetic_unet", json.loads((tmp_path / "next" / "config.json").read_text())).render()
     listed = [line for line in text.splitlines() if "such scans, seed" in line]
     assert [len(line) - len(line.lstrip()) for line in listed] == [0, 2, 2]
 
@@ -251,16 +326,16 @@ def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monk
     size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
     monkeypatch.setitem(fit_unet.SIZES, "mean", size)
     monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
-    options = {"preset": "mean", "workers": 1, "seed": 5}
+    options = {"preset": "mean", "seed": 5}
     with pytest.raises(InputError, match="Name one with --start"):
-        synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", **options)
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", start=[folder, folder], **options)
+        train(paths, tmp_path / "model", **options)
+    train(paths, tmp_path / "model", start=[folder, folder], **options)
     before, after = (load_file(model / "weights.safetensors") for model in (folder, tmp_path / "model"))
     assert all((before[name] == after[name]).all() for name in before)
     text = (tmp_path / "model" / "model_card.md").read_text()
     assert "No step: the weights are the mean" in text and text.count("such scans, seed 0, 4 steps") == 2
     assert json.loads((tmp_path / "model" / "config.json").read_text())["calibration"]["scans"] == 2
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "next", start=[tmp_path / "model"], **options)
+    train(paths, tmp_path / "next", start=[tmp_path / "model"], **options)
     text = (tmp_path / "next" / "model_card.md").read_text()
     assert "a mean without a step, of these:" in text
     assert text.count("at the end, as above") == 1  # the same model twice
@@ -302,7 +377,6 @@ def test_a_folded_network_can_do_what_a_plain_one_does():
 def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from flairline.learning.model import save_model
     from flairline.learning.networks.folded import folded_weights
     from flairline.learning.volumes import fit_unet
 
@@ -310,14 +384,14 @@ def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient,
     config = json.loads((folder / "config.json").read_text())
     del config["size"]["folded"]
     state = random_plain_weights(tuple(config["size"]["features"]))
-    save_model(tmp_path / "plain", "synthetic_unet", state, config, "card")
+    ModelFolder(tmp_path / "plain").write("synthetic_unet", {"weights": state}, config, "card")
     before = synthetic_unet.Method(device="cpu").load(tmp_path / "plain")(patient[0]).array
     assert before.std() > 0
     size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
     monkeypatch.setitem(fit_unet.SIZES, "mean", size)
     monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
-    options = {"preset": "mean", "workers": 1, "start": [tmp_path / "plain"]}
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "folded", **options)
+    options = {"preset": "mean", "start": [tmp_path / "plain"]}
+    train(paths, tmp_path / "folded", **options)
     wanted = folded_weights(state)
     found = load_file(tmp_path / "folded" / "weights.safetensors")
     assert wanted.keys() == found.keys()
@@ -325,10 +399,10 @@ def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient,
 
 
 def test_the_shipped_card_says_what_its_configuration_says():
-    from flairline.learning.volumes.unet_card import card
+    from flairline.learning.volumes.write_unet import card
 
     config = json.loads((synthetic_unet.SHIPPED / "config.json").read_text())
-    assert (synthetic_unet.SHIPPED / "model_card.md").read_text() == card(config)
+    assert (synthetic_unet.SHIPPED / "model_card.md").read_text() == card("synthetic_unet", config).render()
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tmp_path, monkeypatch):
@@ -339,10 +413,9 @@ def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tm
     folder, paths = trained
     size = dataclasses.replace(fit_unet.SIZES["test"], frozen=True)
     monkeypatch.setitem(fit_unet.SIZES, "test", size)
-    options = {"preset": "test", "workers": 1}
     with pytest.raises(InputError, match="Name one with --start"):
-        synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", **options)
-    synthetic_unet.Method(device="cpu").train(paths, tmp_path / "model", start=[folder], seed=1, **options)
+        train(paths, tmp_path / "model")
+    train(paths, tmp_path / "model", start=[folder], seed=1)
     before, after = (load_file(model / "weights.safetensors") for model in (folder, tmp_path / "model"))
     same = {name: bool((before[name] == after[name]).all()) for name in before}
     assert all(kept for name, kept in same.items() if "running" in name)
@@ -352,7 +425,7 @@ def test_a_frozen_batch_norm_keeps_its_statistics_through_a_training(trained, tm
 def test_a_model_of_another_size_to_start_from_is_refused_before_anything_is_made(trained, tmp_path):
     with pytest.raises(InputError, match=r"features \[4, 4, 4, 4, 4\] of the preset test, but .* has \[16, 32"):
         start = [synthetic_unet.SHIPPED]
-        synthetic_unet.Method(device="cpu").train(trained[1], tmp_path / "model", preset="test", start=start)
+        train(trained[1], tmp_path / "model", start=start)
     assert not (tmp_path / "model").exists()
 
 
@@ -371,7 +444,7 @@ def test_scoring_does_not_load_what_only_training_needs():
 
 def test_too_few_label_maps_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="at least 3 label maps"):
-        synthetic_unet.Method().train(trained[1][:2], tmp_path / "model")
+        train(trained[1][:2], tmp_path / "model")
 
 
 @pytest.mark.parametrize(
@@ -531,13 +604,6 @@ def test_methods_are_listed_without_importing_torch():
     load = "import sys; from flairline import registry as r; r.load('methods', 'synthetic_unet')"
     code = f"{load}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_every_method_that_can_be_trained_can_be_loaded():
-    for name in registry.names("methods"):
-        method = registry.load("methods", name)
-        if hasattr(method, "train"):
-            assert hasattr(method, "load")
 
 
 def test_shapes_of_other_patients_are_placed_where_they_were_drawn(tmp_path):

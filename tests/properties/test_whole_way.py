@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flairline import recipes, registry
-from flairline.evaluation.counts import Counts, ScanMap
+from flairline.evaluation.counts import Counts
+from flairline.evaluation.judged_scan import JudgedScan
 from flairline.io.nifti import read_volume, write_volume
 from flairline.postprocess.threshold import BrainQuantile
 from flairline.types import Mask, Scan, Space, Volume
@@ -25,7 +26,7 @@ def small_scan(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def counted(scans, smallest: int, connectivity: int, brain_only: bool) -> Counts:
     counts = Counts.empty()
     for patient, scan in scans:
-        counts.update(ScanMap.from_arrays(*scan, brain_only), patient, smallest, connectivity)
+        counts.update(JudgedScan.from_arrays(*scan, brain_only), patient, smallest, connectivity)
     return counts
 
 

@@ -14,8 +14,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from flairline.benchmarking import ablation
+from flairline.benchmarking.paper import tables
 from flairline.cli.main import app
 from flairline.errors import InputError
+from flairline.evaluation import protocols
 from flairline.report import build, collect, outliers, verdicts
 from flairline.report import judged as judged_pages
 from flairline.report.pages import CohortScan
@@ -273,24 +276,31 @@ def test_a_damaged_summary_is_named(tmp_path):
 
 
 def test_the_benchmarks_own_tables_stand_on_the_page(tmp_path):
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "ablation/native").mkdir(parents=True)
-    table = "| method | ours |\n| --- | --- |\n| a \\| <b> | .70 |"
-    text = f"**Table 2.** Fragment: 4 of 30 scans.\n\n{table}\n\n- histeq: differs\n"
-    (tmp_path / "tables/2.md").write_text(text)
-    (tmp_path / "ablation/native/dice.md").write_text("What your Dice is made of\n\n| field |\n| --- |\n| slices |\n")
+    cell = tables.Cell("I", "MSLUB", "a | <b>", "auprc", ours=0.7, controls=(0.25,), differs="other brains")
+    tables.write(tmp_path / "tables", [tables.Table(2, "Fragment: 4 of 30 scans.", (cell,), ("cheap",))])
+    turned = ablation.AblationRow("a | <b>", "d", "slices", "all", 0.5, 0.0, 0.25, 0.75, 4, 0)
+    ablation.write(tmp_path / "ablation/native", protocols.load("native"), [turned], [])
     (tmp_path / "rows.csv").write_text("dataset,method,protocol,subject,metric,value,n,low,high\n")
     (tmp_path / "report.json").write_text('{"scans": [], "curves": [], "failures": {"x": "broken"}}')
 
     page = collect.cohort_of(tmp_path)
-    own, ablation = page.documents
-    assert (own.title, own.columns, own.lines) == (
-        "Table 2. Fragment: 4 of 30 scans.",
-        ["method", "ours"],
-        [["a | <b>", ".70"]],
-    )
-    assert own.notes == ["histeq: differs"]
-    assert (ablation.kind, ablation.lines) == ("ablation", [["slices"]])
+    own, dice, walk = page.documents
+    shown = dict(zip(own.columns, own.lines[0], strict=True))
+    assert own.title == "Table 2. Fragment: 4 of 30 scans."
+    assert (shown["method"], shown["ours"], shown["published"], shown["cheap"]) == ("a | <b>", "0.700", "", "0.250")
+    assert own.notes == ["What differs from the published protocol:", "MSLUB: other brains"]
+    assert dice.title == "What your Dice is made of: the protocol native, one field turned at a time."
+    assert (dice.kind, dice.lines[0][:6]) == ("ablation", ["a | <b>", "d", "slices", "all", "0.5000", "+0.0000"])
+    assert len(dice.notes) == 1 and walk.lines == []
     html = build.cohort_page(page)
     assert "a | &lt;b&gt;" in html
     assert "<td>slices</td>" in html
+
+
+def test_numbers_of_a_table_come_from_its_csv_whatever_the_markdown_holds(tmp_path):
+    """A cell that Markdown cannot hold in one line is read all the same."""
+    cell = tables.Cell("I", "MSLUB", "two\nlines", "auprc", ours=0.7)
+    tables.write(tmp_path / "tables", [tables.Table(2, "Fragment.", (cell,))])
+    (tmp_path / "report.json").write_text('{"failures": {"x": "broken"}}')
+    (document,) = collect.cohort_of(tmp_path).documents
+    assert document.lines[0][2:5] == ["two\nlines", "auprc", "0.700"]

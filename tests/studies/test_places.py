@@ -1,4 +1,4 @@
-"""The bench that tells where lesions lie: places, sizes and counting, on drawn heads."""
+"""The study that tells where lesions lie: places, sizes and counting, on drawn heads."""
 
 import importlib.util
 from pathlib import Path
@@ -12,8 +12,8 @@ SHAPE = (61, 53, 47)
 
 @pytest.fixture(scope="module")
 def places():
-    path = Path(__file__).parents[1] / "bench" / "places.py"
-    spec = importlib.util.spec_from_file_location("bench_places", path)
+    path = Path(__file__).parents[2] / "studies" / "places.py"
+    spec = importlib.util.spec_from_file_location("studies_places", path)
     module = importlib.util.module_from_spec(spec)
     import sys
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flairline import registry
-from flairline.benchmarking import judge as benchmark
-from flairline.benchmarking.judge import FileMaps, RecipeMaps
-from flairline.benchmarking.paper.tables import as_csv
+from flairline.benchmarking.judge import Result, count
+from flairline.benchmarking.plan import Plan
 from flairline.evaluation.protocols import Protocol, load
 from flairline.imaging.components import ComponentRule
 from flairline.io.files import write_text
+from flairline.io.tables import csv_of, markdown_text
 from flairline.postprocess.maps import MapRule
-from flairline.types import Case, Progress
+from flairline.types import Progress
 
 Change = Callable[[Protocol], Protocol]
 
@@ -68,28 +68,20 @@ def walk_to_baur(base: Protocol) -> Iterator[tuple[str, str, Protocol]]:
         yield "post-processing", "baur (its own grid, resize, intensities and thresholds too)", baur
 
 
-def run(
-    cases: Sequence[Case],
-    maps: Sequence[RecipeMaps | FileMaps],
-    protocol: Protocol,
-    work: Path,
-    jobs: int,
-    seed: int,
-    progress: Progress,
-) -> tuple[list[AblationRow], list[AblationRow]]:
-    """Both tables for every method: fields turned, and the walk to Baur et al.'s post-processing.
+def run(plan: Plan, protocol: Protocol, progress: Progress) -> tuple[list[AblationRow], list[AblationRow]]:
+    """Both tables for every source of a plan: fields turned, and the walk to Baur et al.'s post-processing.
 
-    Every variation's intermediate maps are deleted when it is counted.
+    Every variation's stored scores are deleted when it is counted.
     """
     tables: list[list[AblationRow]] = []
     for listed in (list(variations(protocol)), list(walk_to_baur(protocol))):
         rows: list[AblationRow] = []
-        for one in maps:
+        for source in plan.sources:
             base: dict[str, float] = {}
             for number, (field_name, value, varied) in enumerate(listed, 1):
-                progress(f"{one.name}: {field_name} = {value}", number, len(listed))
-                folder = work / "ablation"
-                result = benchmark.count(cases, one, varied, folder, jobs=jobs, seed=seed)
+                progress(f"{source.name}: {field_name} = {value}", number, len(listed))
+                folder = plan.work / "ablation"
+                result = count(plan.cases, source, varied, folder, jobs=plan.jobs, seed=plan.seed)
                 rows += _rows(result, field_name, value, base)
                 shutil.rmtree(folder, ignore_errors=True)
         tables.append(rows)
@@ -103,11 +95,11 @@ def write(folder: Path, protocol: Protocol, rows: Sequence[AblationRow], walk: S
         "postprocessing": f"How much is post-processing: from {protocol.name} to that of Baur et al., step by step.",
     }
     for name, table in (("dice", rows), ("postprocessing", walk)):
-        write_text(folder / f"{name}.csv", as_csv(table))
+        write_text(folder / f"{name}.csv", csv_of(AblationRow, table))
         write_text(folder / f"{name}.md", _markdown(texts[name], table))
 
 
-def _rows(result: benchmark.Result, field_name: str, value: str, base: dict[str, float]) -> Iterator[AblationRow]:
+def _rows(result: Result, field_name: str, value: str, base: dict[str, float]) -> Iterator[AblationRow]:
     metrics = {name: registry.load("metrics", name) for name in ("dice_oracle", "auprc", "auroc")}
     for (dataset, method), counts in result.counts.items():
         dice, auprc, auroc = (metric(counts=counts) for metric in metrics.values())
@@ -117,19 +109,23 @@ def _rows(result: benchmark.Result, field_name: str, value: str, base: dict[str,
         yield AblationRow(method, dataset, field_name, value, dice, change, auprc, auroc, counts.n_scans, failed)
 
 
-def _markdown(title: str, rows: Sequence[AblationRow]) -> str:
+def printed(rows: Sequence[AblationRow]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells as people read them."""
     head = ["method", "data set", "field", "value", "Dice", "change", "AUPRC", "AUROC", "scans", "failed"]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for row in rows:
         numbers = [f"{row.dice:.4f}", f"{row.dice_change:+.4f}", f"{row.auprc:.4f}", f"{row.auroc:.4f}"]
         lines.append([row.method, row.dataset, row.field, row.value, *numbers, str(row.n_scans), str(row.failed)])
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return head, lines
+
+
+def _markdown(title: str, rows: Sequence[AblationRow]) -> str:
     notes = (
         "Dice is that of the cohort at the threshold that is best on the labels it is judged by, but where the field is"
         " the threshold itself. A change of zero means that the field does not matter for these scans: a truth that was"
         " never interpolated has no values between 0 and 1, and brains that came as files were not extracted."
     )
-    return f"**{title}**\n\n{body}\n\n{notes}\n"
+    return f"**{title}**\n\n{markdown_text(*printed(rows))}\n\n{notes}\n"
 
 
 def _with_maps(protocol: Protocol, **fields: object) -> Protocol:

@@ -1,148 +1,146 @@
-"""The whole benchmark: every method by every protocol, rows, tables, figures, ablation, into one folder."""
+"""The whole benchmark but its pages: every source by every protocol, rows, tables, figures, ablation, manifest."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flairline.benchmarking import ablation
-from flairline.benchmarking import judge as benchmark
-from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result
+from flairline.benchmarking import ablation, judge
+from flairline.benchmarking.judge import Result
+from flairline.benchmarking.manifest import write_manifest
 from flairline.benchmarking.paper import reconstruction, tables
-from flairline.errors import GridError
-from flairline.evaluation.protocols import Protocol, on_sri24_grid
-from flairline.preprocess.atlas import load_atlas
-from flairline.types import Case, Progress
+from flairline.benchmarking.plan import Plan
+from flairline.benchmarking.rows import Row, write_rows
+from flairline.evaluation.protocols import Protocol
+from flairline.io.files import prepare_folder
+from flairline.types import Progress, no_progress
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where results go and how they are made. `ablate` also turns the protocols' fields one after the other."""
+class Finished:
+    """What was run and written.
 
-    out: Path
-    jobs: int = 1
-    seed: int = 0
-    ablate: bool = False
+    Attributes
+    ----------
+    results
+        Of each protocol and source, in the plan's order.
+    parameters
+        What the manifest says of how it was made.
+    written
+        What a reader may want to open: its name for people, and where it lies.
+    """
 
-
-@dataclass
-class Done:
-    """What was run and written; `failures` names scans and reasons, `written` what a reader may want to open."""
-
-    results: list[Result] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
+    plan: Plan
+    results: Sequence[Result]
+    parameters: dict[str, Any]
     written: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, as in rows.csv."""
+        return [row for result in self.results for row in result.rows]
 
-def run(
-    cases: Sequence[Case],
-    maps: Sequence[RecipeMaps | FileMaps],
-    protocols: Sequence[Protocol],
-    settings: Settings,
-    progress: Progress,
-) -> Done:
-    """Judge every method by every protocol and write OUT/rows.csv; for the paper's protocols its tables and figures,
-    for networks that reconstruct figure 4 and its table.
+    @property
+    def failures(self) -> dict[str, str]:
+        """Scans that could not be judged, with reasons."""
+        return {**self.plan.incomplete, **{scan: why for result in self.results for scan, why in result.failures}}
 
-    Intermediate maps stay in OUT/work.
+    @property
+    def nothing_done(self) -> bool:
+        """Whether all failed; then nothing was written, and results of an earlier run stay as they are."""
+        return bool(self.failures) and not self.rows
+
+    @property
+    def without_truth(self) -> list[str]:
+        """Scans that were scored and not judged."""
+        return sorted({scan for result in self.results for scan in result.without_truth})
+
+    @property
+    def of_first_protocol(self) -> list[Result]:
+        """The results that a page draws curves and pictures of."""
+        return [result for result in self.results if result.protocol == self.plan.judged_by[0]]
+
+    def remove_scores(self) -> None:
+        """Delete OUT/work, unless the plan says to keep it. Tables and figures stay; pages cannot be made any more."""
+        if not self.plan.keep_scores:
+            shutil.rmtree(self.plan.work, ignore_errors=True)
+
+
+def run(plan: Plan, progress: Progress = no_progress) -> Finished:
+    """Judge every source by every protocol; write OUT/rows.csv and OUT/manifest.json.
+
+    For the paper's protocols its tables and figures are written, too, for networks that reconstruct figure 4 and its
+    table. Scores stay in OUT/work, which pages need: call `Finished.remove_scores` where no page is made.
 
     Raises
     ------
     OutputError
         OUT cannot be written to.
     InputError
-        The atlas cannot be had, or is not on the grid that a protocol wants.
+        A source says that a protocol would fail on every scan: its atlas cannot be had or is on another grid.
+    ModelError
+        A source's model folder is broken.
     """
-    out, done = settings.out, Done()
-    _check_atlas(maps, protocols)
-    for protocol in protocols:
-        for one in maps:
-            work, jobs, seed = out / "work", settings.jobs, settings.seed
-            done.results.append(benchmark.run(cases, one, protocol, work, jobs=jobs, seed=seed, progress=progress))
-    done.failures = {scan: reason for result in done.results for scan, reason in result.failures}
-    described: Any = [asdict(protocol) for protocol in protocols]
-    done.parameters = {
+    prepare_folder(plan.out)
+    for protocol in plan.judged_by:
+        for source in plan.sources:
+            source.check(protocol)
+    described = [protocol.describe() for protocol in plan.judged_by]
+    results = [
+        judge.judge(plan.cases, source, protocol, plan.work, jobs=plan.jobs, seed=plan.seed, progress=progress)
+        for protocol in plan.judged_by
+        for source in plan.sources
+    ]
+    parameters = {
         "protocol": described[0] if len(described) == 1 else described,
-        "seed": settings.seed,
-        "methods": {one.name: one.describe() for one in maps},
+        "seed": plan.seed,
+        "methods": {source.name: source.describe() for source in plan.sources},
+        "left_out": list(plan.left_out),
     }
-    rows = [row for result in done.results for row in result.rows]
-    if done.failures and not rows:
-        return done  # results of an earlier run, if there are any, stay as they are
-    benchmark.write_rows(out / "rows.csv", rows)
-    if any(protocol.name in tables.EXPERIMENTS.values() for protocol in protocols) and any(
-        result.counts for result in done.results
-    ):
-        _write_tables(cases, maps, protocols, settings, progress, done)
-        _write_figures(maps, settings, progress, done)
-    if any(map(reconstruction.is_reconstructing, maps)) and any(result.counts for result in done.results):
-        _write_reconstructions(maps, settings, progress, done)
-    if settings.ablate:
-        _write_ablation(cases, maps, protocols, settings, progress, done)
-    return done
+    finished = Finished(plan, results, parameters)
+    if finished.nothing_done:
+        return finished
+    write_rows(plan.out / "rows.csv", finished.rows)
+    if any(result.counts for result in results):
+        if any(tables.is_published(protocol) for protocol in plan.judged_by):
+            _write_paper(finished, progress)
+        if any(source.reconstruction_quality() is not None for source in plan.sources):
+            _write_reconstructions(finished, progress)
+    if plan.ablate:
+        for protocol in plan.judged_by:
+            _write_ablation(finished, protocol, progress)
+    write_manifest(plan.out / "manifest.json", plan.cases, parameters, results, plan.incomplete)
+    return finished
 
 
-def _check_atlas(maps: Sequence[RecipeMaps | FileMaps], protocols: Sequence[Protocol]) -> None:
-    """An atlas on another grid than a protocol wants would fail every scan: say so before the first."""
-    maps_to_atlas = next((one for one in maps if isinstance(one, RecipeMaps) and one.atlas), None)
-    wanting = next((protocol for protocol in protocols if protocol.needs_sri24), None)
-    if maps_to_atlas is None or maps_to_atlas.atlas is None or wanting is None:
-        return
-    space = load_atlas(maps_to_atlas.atlas, maps_to_atlas.cache).space
-    if not on_sri24_grid(space):
-        msg = (
-            f"The protocol {wanting.name} counts slices on the SRI24 grid (240x240x155 voxels of 1 mm), but the atlas"
-            f" {maps_to_atlas.atlas} has {space.describe()}. Give --atlas sri24, or SRI24's T1 as a file."
-        )
-        raise GridError(msg)
+def _write_paper(finished: Finished, progress: Progress) -> None:
+    from flairline.benchmarking.paper import figures
+
+    plan = finished.plan
+    protocol = next(protocol for protocol in plan.judged_by if tables.is_published(protocol))
+    truths = tables.lesions_of_truths(plan.cases, protocol, plan.sources[0], plan.jobs, progress)
+    made = tables.make(finished.results, truths, plan.cases, plan.sources)
+    tables.write(plan.out / "tables", made)
+    finished.written["Tables"] = plan.out / "tables"
+    figures.write(plan.out / "figures", finished.results, plan.sources, progress)
+    finished.written["Figures"] = plan.out / "figures"
 
 
-def _write_tables(
-    cases: Sequence[Case],
-    maps: Sequence[RecipeMaps | FileMaps],
-    protocols: Sequence[Protocol],
-    settings: Settings,
-    progress: Progress,
-    done: Done,
-) -> None:
-    first = maps[0]
-    atlas = first.atlas if isinstance(first, RecipeMaps) else None
-    protocol = next(one for one in protocols if one.name in tables.EXPERIMENTS.values())
-    truths = tables.lesions_of_truths(cases, protocol, first, settings.jobs, progress)
-    tables.write(settings.out / "tables", tables.make(done.results, truths, cases, atlas))
-    done.written["Tables"] = settings.out / "tables"
-
-
-def _write_figures(maps: Sequence[RecipeMaps | FileMaps], settings: Settings, progress: Progress, done: Done) -> None:
-    from flairline.benchmarking.paper import figures as paper_figures
-
-    paper_figures.write(settings.out / "figures", done.results, maps, progress)
-    done.written["Figures"] = settings.out / "figures"
-
-
-def _write_reconstructions(
-    maps: Sequence[RecipeMaps | FileMaps], settings: Settings, progress: Progress, done: Done
-) -> None:
+def _write_reconstructions(finished: Finished, progress: Progress) -> None:
     from flairline.benchmarking.paper import reconstruction_figure
 
-    reconstruction.write(settings.out / "tables", done.results, maps)
-    reconstruction_figure.write(settings.out / "figures", done.results, maps, progress)
-    done.written["Reconstruction against Dice"] = settings.out / "tables" / "reconstruction.md"
+    plan = finished.plan
+    reconstruction.write(plan.out / "tables", finished.results, plan.sources)
+    reconstruction_figure.write(plan.out / "figures", finished.results, plan.sources, progress)
+    finished.written["Reconstruction against Dice"] = plan.out / "tables" / "reconstruction.md"
 
 
-def _write_ablation(
-    cases: Sequence[Case],
-    maps: Sequence[RecipeMaps | FileMaps],
-    protocols: Sequence[Protocol],
-    settings: Settings,
-    progress: Progress,
-    done: Done,
-) -> None:
-    for protocol in protocols:
-        rows, walk = ablation.run(cases, maps, protocol, settings.out / "work", settings.jobs, settings.seed, progress)
-        folder = settings.out / "ablation" / protocol.name
-        ablation.write(folder, protocol, rows, walk)
-        done.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"
+def _write_ablation(finished: Finished, protocol: Protocol, progress: Progress) -> None:
+    plan = finished.plan
+    turned, walk = ablation.run(plan, protocol, progress)
+    folder = plan.out / "ablation" / protocol.name
+    ablation.write(folder, protocol, turned, walk)
+    finished.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"

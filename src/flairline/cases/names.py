@@ -63,11 +63,6 @@ def folder_names(cases: Sequence[Case]) -> list[str]:
     return names
 
 
-def case_name(case: Case) -> str:
-    """What a benchmark keeps a case's verdict under: data set, subject and session."""
-    return f"{case.dataset}/{_joined(case.subject, case.session)}"
-
-
 def _first_name(case: Case) -> str:
     if case.subject:
         return _as_folder(_joined(case.subject, case.session))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flairline.cli.inputs import cases_of_datasets, cases_of_table, seen_and_allowed
+from flairline.cli.inputs import cases_of_datasets, cases_of_table, seen_and_allowed, without_failed
 from flairline.cli.judging import judge
 from flairline.cli.options import (
     CasesOption,
@@ -74,8 +74,10 @@ def command(
     Example: [bold]flairline benchmark --dataset mslub=DIR --method histeq -o OUT[/bold]
     """
     from flairline import recipes
-    from flairline.benchmarking import judge as judging
-    from flairline.benchmarking.paper.tables import CONTROLS
+    from flairline.benchmarking.controls import names as controls_of
+    from flairline.benchmarking.plan import Plan
+    from flairline.benchmarking.source import RecipeSource
+    from flairline.evaluation import protocols as known
     from flairline.preprocess.pipeline import preprocess_settings
 
     if bool(dataset) == (cases is not None):
@@ -83,12 +85,25 @@ def command(
         raise InputError(msg)
     names = list(method or ["default"])
     if controls if controls is not None else bool(dataset):
-        names += [name for name in CONTROLS if name not in names]
+        names += [name for name in controls_of() if name not in names]
     prepare = preprocess_settings(brain, "t1", registration, atlas or "mni", bias)
     found, incomplete = cases_of_datasets(dataset) if dataset else (cases_of_table(cases), {})  # type: ignore[arg-type]
-    maps = []
+    sources = []
     for recipe in map(recipes.load, names):
         seen = seen_and_allowed(recipe, found, allow_seen)
-        maps.append(judging.RecipeMaps(recipe, atlas, work or out / "preprocess", prepare, seen))
+        sources.append(RecipeSource(recipe, atlas, work or out / "preprocess", prepare, seen))
     protocols = protocol or (["experiment-1", "experiment-2"] if dataset else ["sound"])
-    judge(found, maps, protocols, out, jobs, seed, verdicts, pages, open_page, as_json, keep_maps, incomplete, ablate)
+    kept, left_out = without_failed(found, verdicts)
+    plan = Plan(
+        kept,
+        sources,
+        [known.load(name) for name in protocols],
+        out,
+        jobs,
+        seed,
+        ablate=ablate,
+        keep_scores=keep_maps,
+        incomplete=incomplete,
+        left_out=left_out,
+    )
+    judge(plan, pages, open_page, as_json)

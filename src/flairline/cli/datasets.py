@@ -87,10 +87,10 @@ def datasets_fetch(
     files = listing.remote_files(name, part)
     failures, counts = {}, dict[str, int]()
     with progress_bar() as progress:
-        for one in fetch(files, folder / name, progress):
-            counts[one.status] = counts.get(one.status, 0) + 1
-            if one.error is not None:
-                failures[one.file.path] = one.error
+        for fetched in fetch(files, folder / name, progress):
+            counts[fetched.status] = counts.get(fetched.status, 0) + 1
+            if fetched.error is not None:
+                failures[fetched.file.path] = fetched.error
     if as_json:
         typer.echo(json.dumps({"folder": str(folder / name), "files": counts, "failures": failures}, indent=2))
     else:

@@ -20,11 +20,11 @@ def command(
 
     Example: [bold]flairline demo -o demo[/bold]
     """
-    from flairline.cli.demo_cohort import run
+    from flairline.report.demo import run
 
     with progress_bar() as progress:
         shown = run(out, patients, spacing_mm, seed, progress)
-    print_rows(shown.result.rows)
+    print_rows(shown.rows)
     print_table("Found, by kind of lesion", ["kind", "lesions", "found"], shown.found_by_kind)
     typer.echo(f"Segmented with {shown.recipe}{f': {shown.note}' if shown.note else ''}.")
     typer.echo("Pages:    " + ", ".join(str(path) for path in shown.pages))

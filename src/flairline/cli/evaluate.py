@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flairline.cli.inputs import without_failed
 from flairline.cli.judging import judge
 from flairline.cli.options import (
     JobsOption,
@@ -36,12 +37,15 @@ def command(
 
     Example: [bold]flairline evaluate maps.csv --protocol sound -o OUT[/bold]
     """
-    from flairline.benchmarking import judge as judging
+    from flairline.benchmarking.plan import Plan
+    from flairline.benchmarking.source import FileSource
     from flairline.cases.table import CaseTable
+    from flairline.evaluation import protocols as known
 
     table = CaseTable(cases)
     if not {"score", "mask"} & set(table.columns()):
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
-    judged = table.cases(required=("truth",))
-    judge(judged, [judging.FileMaps(name)], [protocol], out, jobs, seed, verdicts, pages, open_page, as_json)
+    kept, left_out = without_failed(table.cases(required=("truth",)), verdicts)
+    plan = Plan(kept, [FileSource(name)], [known.load(protocol)], out, jobs, seed, left_out=left_out)
+    judge(plan, pages, open_page, as_json)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flairline.cli.inputs import training_data
+from flairline.cli.inputs import cases_of_datasets, cases_of_table
 from flairline.cli.options import CasesOption
-from flairline.cli.show import progress_bar, resumable
+from flairline.cli.show import progress_bar, resumable, say_failures
 from flairline.errors import InputError
+
+if TYPE_CHECKING:
+    from flairline.types import Case
 
 
 def command(
@@ -49,35 +53,45 @@ def command(
 
     Example: [bold]flairline fit vae healthy/*.nii.gz -o MODEL --max-minutes 60[/bold]
     """
-    import dataclasses
+    from flairline.learning.run import TrainingRun
+    from flairline.training import LABEL_MAPS, Material, checked_method, train_model
 
-    from flairline import registry
-
-    chosen = registry.load("methods", method)()
-    if not hasattr(chosen, "train"):
-        msg = f"The method {method} needs no training. Use it at once: flairline segment --method {method}."
-        raise InputError(msg)
+    learns_from = checked_method(method).info.learns_from
     if [bool(scans), cases is not None, bool(dataset)].count(True) != 1:
         msg = "Wanted scans, --cases TABLE or --dataset NAME=DIR, one of the three. See flairline fit --help."
         raise InputError(msg)
-    if device not in ("auto", "cpu") and not hasattr(chosen, "device"):
-        msg = f"{method} learns on the CPU alone, but --device {device} was given. Leave it out."
-        raise InputError(msg)
-    if device != "auto" and hasattr(chosen, "device"):
-        chosen = dataclasses.replace(chosen, device=device)
-    options: dict[str, Any] = {"preset": preset, "max_minutes": max_minutes, "resume": resume, "seed": seed}
-    options["progress"] = sys.stderr.isatty()
-    if chosen.learns_from == "label maps":
-        if not scans or lesion_free_slices:
-            msg = f"{method} learns from label maps. Name their files: flairline fit {method} LABELS... -o MODEL."
-            raise InputError(msg)
+    material = Material(
+        scans=scans or (),
+        label_maps=scans or (),
+        shapes=shapes or (),
+        lesion_free_slices=lesion_free_slices,
+        brain=brain,
+    )
+    run = TrainingRun(
+        out,
+        preset,
+        max_minutes,
+        device,
+        resume,
+        seed,
+        start=tuple(start or ()),
+        show_progress=sys.stderr.isatty(),
+    )
+    if learns_from == LABEL_MAPS:  # it draws its own progress bar
         with resumable():
-            chosen.train(scans, out, shapes=shapes or (), start=start or (), **options)
+            train_model(method, run, material)
     else:
-        if shapes or start:
-            msg = f"--shape and --start are for synthetic_unet, and {method} learns from scans. Leave them out."
-            raise InputError(msg)
         with progress_bar() as progress, resumable():
-            data, licences = training_data(scans, cases, dataset, lesion_free_slices, brain, out)
-            chosen.train(data, out, licences=licences, say=progress, **options)
+            found = _cases(cases, dataset, lesion_free_slices)
+            train_model(method, replace(run, progress=progress), replace(material, cases=found))
     typer.echo(f"Model: {out}. Use it with --method {method} --model {out}.")
+
+
+def _cases(table: Path | None, datasets: list[str] | None, lesion_free_slices: bool) -> list[Case]:
+    """Cases of a table or of data sets; none if neither is named."""
+    if table is not None:
+        return cases_of_table(table)
+    # Healthy people have no truths; of a patient without one nobody knows which slices are free of lesions.
+    found, left_out = cases_of_datasets(datasets or [], need_truth=lesion_free_slices)
+    say_failures(left_out)
+    return found

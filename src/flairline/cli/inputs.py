@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flairline.cli.show import say, say_failures
+from flairline.cli.show import say
 from flairline.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,34 +36,6 @@ def cases_of_datasets(datasets: list[str], need_truth: bool = True) -> tuple[lis
     return cases, left_out
 
 
-def training_data(
-    scans: list[Path] | None,
-    table: Path | None,
-    datasets: list[str] | None,
-    lesion_free_slices: bool,
-    brain: str,
-    out: Path,
-) -> tuple[Any, list[str]]:
-    """Healthy scans to train on, and what is known of their licences."""
-    from flairline import registry
-    from flairline.cases.names import cases_from_files, named
-    from flairline.learning.data import TrainingData
-    from flairline.preprocess.pipeline import preprocess_settings
-
-    if scans:
-        found = named(cases_from_files(scans))
-    elif table is not None:
-        found = cases_of_table(table)
-    else:
-        # Healthy people have no truths; of a patient without one nobody knows which slices are free of lesions.
-        found, left_out = cases_of_datasets(datasets or [], need_truth=lesion_free_slices)
-        say_failures(left_out)
-    prepare = preprocess_settings(brain, "t1", "greedy", "mni", bias=False)
-    known = [name for name in sorted({case.dataset for case in found}) if name in registry.names("datasets")]
-    licences = [f"{name}: {getattr(registry.load('datasets', name), 'licence', 'not stated')}" for name in known]
-    return TrainingData(found, lesion_free_slices, prepare, out / "training" / "brains"), licences
-
-
 def with_model(method: str, model: Path | None) -> str:
     """METHOD, or METHOD=MODEL."""
     if model is None:
@@ -76,7 +48,7 @@ def with_model(method: str, model: Path | None) -> str:
 
 def seen_and_allowed(recipe: Any, cases: list[Any], allowed: bool) -> frozenset[str]:
     """Cases of patients that the recipe's model was trained on; that must be allowed."""
-    from flairline.benchmarking.judge import seen_cases
+    from flairline.benchmarking.seen import seen_cases
 
     seen = seen_cases(recipe, cases)
     if seen and not allowed:
@@ -108,11 +80,11 @@ def without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], 
     """Cases that no verdict failed, and the names of those that one did."""
     if verdicts is None:
         return cases, []
-    from flairline.report import verdicts as saying
+    from flairline.report import verdicts as reading
 
-    said = saying.read(verdicts)
-    kept, left_out = saying.without_failed(cases, said)
-    if strangers := saying.of_no_case(cases, said):
+    given = reading.read(verdicts)
+    kept, left_out = reading.without_failed(cases, given)
+    if strangers := reading.of_no_case(cases, given):
         shown = ", ".join(strangers[:5]) + (" ..." if len(strangers) > 5 else "")
         say(f"flairline: {verdicts} also names {len(strangers)} that are not judged here: {shown}.")
     if not kept:

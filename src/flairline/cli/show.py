@@ -14,7 +14,7 @@ import typer
 from flairline.types import no_progress
 
 if TYPE_CHECKING:
-    from flairline.benchmarking.judge import Row
+    from flairline.benchmarking.rows import Row
     from flairline.executor import Outcome
     from flairline.segmentation import Done
     from flairline.types import Case, Progress
@@ -52,7 +52,7 @@ def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
 
 
 def print_rows(rows: list[Row]) -> None:
-    from flairline.benchmarking.judge import COHORT
+    from flairline.benchmarking.rows import COHORT
 
     cohort = [row for row in rows if row.subject == COHORT]
     if not cohort:

@@ -20,85 +20,12 @@ from numpy.typing import NDArray
 
 from flairline.evaluation.binning import bin_starts, bins_of, coarse_starts, levels_of
 from flairline.evaluation.growth import filtered_gains
+from flairline.evaluation.judged_scan import JudgedScan
 from flairline.types import BoolArray, FloatArray
 
 Int64Array = NDArray[np.int64]
 
 N_REPLICATES = 200
-
-
-@dataclass(frozen=True)
-class ScanMap:
-    """What evaluation needs of one scan: its explicit voxels, and how many implicit zeros there are besides.
-
-    Explicit are the brain and every voxel whose score is not zero. The rest of the evaluated box has the score zero
-    and is only counted; where a protocol looks at the brain alone, there is no rest.
-
-    Attributes
-    ----------
-    shape
-        Of the evaluated box.
-    places
-        Flat indices (C order) of the explicit voxels.
-    score, truth, brain
-        Of the explicit voxels.
-    n_rest
-        Number of the implicit zeros.
-    rest_true_places
-        Flat indices of the lesion voxels among the implicit zeros.
-    """
-
-    shape: tuple[int, int, int]
-    places: NDArray[np.int64]
-    score: FloatArray
-    truth: BoolArray
-    brain: BoolArray
-    n_rest: int
-    rest_true_places: NDArray[np.int64]
-
-    @classmethod
-    def from_arrays(cls, score: FloatArray, truth: BoolArray, brain: BoolArray, brain_only: bool) -> ScanMap:
-        """From whole arrays (x, y, z). With `brain_only`, nothing outside the brain exists, lesions included.
-
-        Raises
-        ------
-        ValueError
-            A score is NaN or infinite: whoever made it broke the contract.
-        """
-        explicit = brain if brain_only else brain | (score != 0)
-        places = np.flatnonzero(explicit)
-        values = score.ravel()[places].astype(np.float32)
-        if not np.isfinite(values).all():
-            msg = "scores must be finite, found NaN or infinity"
-            raise ValueError(msg)
-        x, y, z = score.shape
-        n_rest = 0 if brain_only else score.size - places.size
-        rest_true_places = np.flatnonzero(truth & ~explicit & (not brain_only))
-        return cls((x, y, z), places, values, truth.ravel()[places], brain.ravel()[places], n_rest, rest_true_places)
-
-    @property
-    def rest(self) -> Int64Array:
-        """Lesion and other voxels among the implicit zeros."""
-        return np.array([self.rest_true_places.size, self.n_rest - self.rest_true_places.size])
-
-    @property
-    def fills_its_box(self) -> bool:
-        """Whether every voxel of the box is evaluated."""
-        return self.places.size + self.n_rest == int(np.prod(self.shape))
-
-    @property
-    def extremes(self) -> tuple[float, float]:
-        """Lowest and highest score, implicit zeros included."""
-        values = [0.0] if self.n_rest else []
-        if self.score.size:
-            values += [float(self.score.min()), float(self.score.max())]
-        return min(values), max(values)
-
-    def dense(self, values: NDArray) -> NDArray:
-        """An array (x, y, z) with `values` at the explicit voxels and zero elsewhere."""
-        array = np.zeros(self.shape, values.dtype)
-        array.ravel()[self.places] = values
-        return array
 
 
 @dataclass(frozen=True)
@@ -133,9 +60,9 @@ class Counts:
         (replicates, 6, coarse bins): bootstrap replicates of `gained` and `outside`.
     minimum, maximum
         Of all scores.
-    grid
-        Counts at a protocol's own thresholds, where it has them; the oracle threshold is then one of these and is
-        chosen before the filter.
+    tried
+        Counts at the thresholds that a protocol tries, where it tries some of its own; the oracle threshold is then one
+        of these and is chosen before the filter.
     chosen_before_filter
         Overrules that: whether the oracle threshold is the best one before the filter or after it.
     """
@@ -150,7 +77,7 @@ class Counts:
     maximum: float = -np.inf
     n_scans: int = 0
     seed: int = 0
-    grid: Counts | None = None
+    tried: Counts | None = None
     chosen_before_filter: bool | None = None
 
     @classmethod
@@ -174,7 +101,7 @@ class Counts:
     def nbytes(self) -> int:
         """Memory of all arrays; the same for every cohort."""
         own = (self.starts, self.gained, self.outside, self.coarse, self.replicates)
-        return sum(array.nbytes for array in own) + (self.grid.nbytes if self.grid else 0)
+        return sum(array.nbytes for array in own) + (self.tried.nbytes if self.tried else 0)
 
     @property
     def positives(self) -> int:
@@ -186,7 +113,7 @@ class Counts:
         """All other voxels."""
         return int(self.gained[1].sum())
 
-    def update(self, scan: ScanMap, patient: str, smallest_kept_voxels: int = 20, connectivity: int = 26) -> None:
+    def update(self, scan: JudgedScan, patient: str, smallest_kept_voxels: int = 20, connectivity: int = 26) -> None:
         """Add one scan, with what a filter leaves of it (1 or 0: no filter). Scans of one `patient` share weights."""
         bins, rest_bin = self._bins(scan.score), int(self._bins(np.zeros(1, np.float32))[0])
         before, outside = (
@@ -212,7 +139,7 @@ class Counts:
         if (
             self.seed != other.seed
             or not np.array_equal(self.starts, other.starts)
-            or bool(self.grid) != bool(other.grid)
+            or bool(self.tried) != bool(other.tried)
         ):
             msg = "only counts of one seed and the same thresholds add up"
             raise ValueError(msg)
@@ -224,7 +151,7 @@ class Counts:
             minimum=min(self.minimum, other.minimum),
             maximum=max(self.maximum, other.maximum),
             n_scans=self.n_scans + other.n_scans,
-            grid=self.grid + other.grid if self.grid and other.grid else None,
+            tried=self.tried + other.tried if self.tried and other.tried else None,
         )
 
     def cumulated(self) -> Int64Array:
@@ -241,11 +168,11 @@ class Counts:
         """The best threshold, the highest of equals; NaN without lesion voxels."""
         if self.positives == 0:
             return OraclePoint(float("nan"), float("nan"), float("nan"))
-        thresholds, before, after = (self.grid or self).dice_curves()
-        tried = np.isfinite(thresholds)
-        by_before = bool(self.grid) if self.chosen_before_filter is None else self.chosen_before_filter
-        best = int(np.where(tried, before if by_before else after, -1.0).argmax())
-        best_before = float(before[tried].max())
+        thresholds, before, after = (self.tried or self).dice_curves()
+        finite = np.isfinite(thresholds)
+        by_before = bool(self.tried) if self.chosen_before_filter is None else self.chosen_before_filter
+        best = int(np.where(finite, before if by_before else after, -1.0).argmax())
+        best_before = float(before[finite].max())
         return OraclePoint(float(thresholds[best]), best_before, float(after[best]))
 
     def brain_only(self) -> Counts:
@@ -261,7 +188,7 @@ class Counts:
     def resampled(self, number: int) -> Counts:
         """Bootstrap replicate `number` (0 to N_REPLICATES - 1), on the replicates' binning."""
         resampled = self._on_coarse(self.replicates[number])
-        return replace(resampled, grid=self.grid.resampled(number) if self.grid else None)
+        return replace(resampled, tried=self.tried.resampled(number) if self.tried else None)
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that each metric could have on the unbinned scores, by name; NaN if undefined.
@@ -272,7 +199,7 @@ class Counts:
         auroc, auroc_brain = _roc_bounds(self), _roc_bounds(self.brain_only())
         found = self.oracle()
         bounds = {"auroc": auroc, "auroc_brain": auroc_brain, "auprc": auprc, "average_precision": average_precision}
-        if self.grid is not None or self.positives == 0:  # thresholds of its own are counted exactly
+        if self.tried is not None or self.positives == 0:  # thresholds of its own are counted exactly
             exact = {"dice_oracle": found.dice, "dice_oracle_before_filter": found.dice_before_filter}
             exact["threshold_oracle"] = found.threshold
             return {**bounds, **{name: (value, value) for name, value in exact.items()}}
@@ -337,7 +264,7 @@ class Counts:
     def _on_coarse(self, rows: Int64Array) -> Counts:
         nothing = np.zeros((0, *rows.shape), np.int64)
         on_coarse = Counts(self.starts[self.coarse], rows[:4], rows[4:], self.coarse, nothing, self.inclusive)
-        return replace(on_coarse, grid=self.grid, chosen_before_filter=self.chosen_before_filter)
+        return replace(on_coarse, tried=self.tried, chosen_before_filter=self.chosen_before_filter)
 
 
 def poisson_weights(patient: str, seed: int) -> Int64Array:
@@ -374,7 +301,7 @@ def _roc_bounds(counts: Counts) -> tuple[float, float]:
 
 
 def _after_filter(
-    scan: ScanMap,
+    scan: JudgedScan,
     bins: NDArray[np.int32],
     rest_bin: int,
     before: Int64Array,
@@ -403,7 +330,7 @@ def _after_filter(
 
 
 def _with_rest(
-    scan: ScanMap, bins: NDArray[np.int32], rest_bin: int
+    scan: JudgedScan, bins: NDArray[np.int32], rest_bin: int
 ) -> tuple[NDArray[np.int32], BoolArray, NDArray[np.int64]]:
     """Bins, truth and places of every voxel of the box, the implicit zeros included."""
     size = int(np.prod(scan.shape))

@@ -12,14 +12,15 @@ removed; for any method's scores.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import GridError, UnknownNameError
-from flairline.evaluation.counts import Counts, ScanMap
+from flairline.evaluation.counts import Counts
+from flairline.evaluation.judged_scan import JudgedScan
 from flairline.imaging.components import ComponentRule, remove_small_components
 from flairline.imaging.resample import index_resize, index_resize_space, spline_resize
 from flairline.postprocess.maps import MapRule
@@ -77,6 +78,9 @@ class Protocol:
         The image whose brain is extracted where a scan still has its skull: the paper's text says FLAIR, its code T1.
     maps
         What is done to the score before the thresholds.
+    brain_slices
+        Give the method, and judge, so many axial slices of each scan only, evenly spaced over its brain, because it
+        takes minutes a volume; None: all. The others' brain, images and truth are empty.
     """
 
     name: str
@@ -96,6 +100,7 @@ class Protocol:
     clip_quantile: float | None = None
     maps: MapRule = field(default_factory=MapRule)
     per_subject_first: bool = False
+    brain_slices: int | None = None
 
     def prepare(self, labelled: LabelledScan) -> LabelledScan:
         """The scan as the method gets it: in-plane size changed, slices not cut yet.
@@ -108,6 +113,8 @@ class Protocol:
         self._check_grid(labelled.scan)
         if self.legacy_integer or self.clip_quantile is not None:
             labelled = replace(labelled, scan=self._with_intensities(labelled.scan))
+        if self.brain_slices is not None:
+            labelled = _thinned(labelled, self.brain_slices)
         if self.in_plane is None:
             return labelled
         scan = labelled.scan
@@ -122,6 +129,15 @@ class Protocol:
             ignored=None if ignored is None else self._resized(ignored, label_order) >= 0.5,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Its fields as plain values; `brain_slices` only where it is set, so that manifests of old runs compare."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if name != "brain_slices" or value is not None}
+
+    def of_all_slices(self) -> Protocol:
+        """The same protocol without `brain_slices`: to show a scan, not to judge it."""
+        return replace(self, brain_slices=None)
+
     def truth(self, labelled: LabelledScan) -> BoolArray:
         """Where the lesions are (x, y, z); nowhere if the case has no truth."""
         if labelled.labels is None:
@@ -132,15 +148,15 @@ class Protocol:
         """The judged slices of an array (x, y, z)."""
         return array if self.slices is None else array[:, :, self.slices[0] : self.slices[1]]
 
-    def scan_map(self, score: NDArray[np.float32], labelled: LabelledScan) -> ScanMap:
+    def judged(self, score: NDArray[np.float32], labelled: LabelledScan) -> JudgedScan:
         """What is judged of one scan."""
         truth, brain = self.cut(self.truth(labelled)), self.cut(labelled.scan.brain.array)
         score = self.maps.apply(self.cut(score), self.cut(labelled.scan.flair.array), brain)
         if labelled.ignored is not None:
             # Outside the brain nothing is judged, or (with all voxels) a score of zero there is right.
-            judged = ~self.cut(labelled.ignored)
-            score, truth, brain = np.where(judged, score, np.float32(0)), truth & judged, brain & judged
-        return ScanMap.from_arrays(score, truth, brain, self.brain_only)
+            counted = ~self.cut(labelled.ignored)
+            score, truth, brain = np.where(counted, score, np.float32(0)), truth & counted, brain & counted
+        return JudgedScan.from_arrays(score, truth, brain, self.brain_only)
 
     def components_at(self, spacing_mm: tuple[float, float, float]) -> ComponentRule:
         """Which components a mask with voxels of this size keeps."""
@@ -192,6 +208,28 @@ class Protocol:
                 " T1 as a file), or use --protocol native or sound."
             )
             raise GridError(msg)
+
+
+def evenly_spaced_slices(brain: BoolArray, n_slices: int) -> NDArray[np.bool_]:
+    """Which axial slices (z,) are kept of `n_slices` evenly spaced ones over a brain (x, y, z); no end slice is."""
+    kept, there = np.zeros(brain.shape[2], np.bool_), np.flatnonzero(brain.any(axis=(0, 1)))
+    if there.size:
+        kept[there[np.linspace(0, there.size - 1, n_slices + 2).round().astype(int)[1:-1]]] = True
+    return kept
+
+
+def _thinned(labelled: LabelledScan, n_slices: int) -> LabelledScan:
+    scan = labelled.scan
+    kept = evenly_spaced_slices(scan.brain.array, n_slices)
+    images = {
+        role: Volume(np.where(kept, image.array, np.float32(0)), image.space) for role, image in scan.images.items()
+    }
+    return replace(
+        labelled,
+        scan=replace(scan, images=images, brain=Mask(scan.brain.array & kept, scan.brain.space)),
+        labels=None if labelled.labels is None else np.where(kept, labelled.labels, np.float32(0)),
+        ignored=None if labelled.ignored is None else labelled.ignored & kept,
+    )
 
 
 def on_sri24_grid(space: Space) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,9 @@ from numpy.typing import NDArray
 from flairline.errors import InputError
 from flairline.io.files import sha256
 from flairline.io.nifti import read_volume, write_mask, write_volume
+from flairline.learning.learner import Trains
+from flairline.learning.model import Source
+from flairline.learning.run import TrainingRun
 from flairline.preprocess.pipeline import PreprocessSettings
 from flairline.preprocess.to_atlas import labelled_scan
 from flairline.types import BoolArray, Case, Scan
@@ -26,16 +28,6 @@ HEALTHY_QUANTILES = (0.9, 0.95, 0.99, 0.995, 0.999)
 """Quantiles of the score in held-out healthy brain that a model folder states."""
 MOST_VALUES = 1_000_000
 """Quantiles are of so many values at most, evenly spaced among all."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A scan that a model has seen: whose it is, the sha256 of its FLAIR's file, and that of the voxels in it."""
-
-    dataset: str
-    subject: str
-    sha256: str
-    voxels_sha256: str
 
 
 @dataclass(frozen=True)
@@ -59,12 +51,15 @@ class TrainingData:
         How scans with a skull are prepared.
     work
         Folder to keep their brains in; None keeps nothing.
+    licences
+        What is known of the terms of the data, for the model card.
     """
 
     cases: Sequence[Case]
     lesion_free_slices: bool = False
     preprocess: PreprocessSettings = field(default_factory=PreprocessSettings)
     work: Path | None = None
+    licences: tuple[str, ...] = ()
 
     def split(self) -> tuple[TrainingData, TrainingData]:
         """Scans to train on and scans to validate on, no patient in both; by the patients' order in the table.
@@ -80,9 +75,7 @@ class TrainingData:
             raise InputError(msg)
         held = set(patients[-max(1, round(VALIDATION_SHARE * len(patients))) :])
         parts = [[case for case in self.cases if ((case.dataset, case.subject) in held) == last] for last in (0, 1)]
-        training, validation = (
-            TrainingData(part, self.lesion_free_slices, self.preprocess, self.work) for part in parts
-        )
+        training, validation = (replace(self, cases=part) for part in parts)
         return training, validation
 
     def read(self, case: Case) -> HealthyScan:
@@ -140,7 +133,7 @@ def healthy_quantiles(name: str, scores: NDArray[np.floating]) -> dict[str, dict
 
 
 @contextmanager
-def scratch_model(method: Any, healthy: Iterable[Scan]) -> Iterator[Path]:
+def scratch_model(method: Trains, healthy: Iterable[Scan]) -> Iterator[Path]:
     """The folder of a model that a method trains for ten minutes on scans in memory; gone at the end of the block.
 
     Raises
@@ -158,7 +151,7 @@ def scratch_model(method: Any, healthy: Iterable[Scan]) -> Iterator[Path]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         cases = [_written(scan, folder / f"{number}") for number, scan in enumerate(scans)]
-        method.train(TrainingData(cases), folder / "model", max_minutes=10)
+        method.train(TrainingData(cases), TrainingRun(folder / "model", max_minutes=10))
         yield folder / "model"
 
 

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from flairline.errors import FlairlineError, ModelError
 from flairline.io.files import write_bytes
+from flairline.learning.run import TrainingRun
 
 CHECKPOINT_MINUTES = 5
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -57,20 +59,20 @@ class Curve:
     last_step: int = 0
 
 
-class Objective(lightning.LightningModule):
+class Objective(lightning.LightningModule, ABC):
     """A network and what it is trained for. Methods subclass it and give `loss` and `validate`."""
 
     def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
         super().__init__()
         self.network, self.budget, self.learning_rate, self.bf16 = network, budget, learning_rate, bf16
 
+    @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
         """The value to lower."""
-        raise NotImplementedError
 
+    @abstractmethod
     def validate(self, batch: Any) -> torch.Tensor:
         """The value to lower on held-out scans."""
-        raise NotImplementedError
 
     def training_step(self, batch: Any, index: int) -> torch.Tensor:
         """One step; a value that is no number ends the training with its reason."""
@@ -103,11 +105,45 @@ class Objective(lightning.LightningModule):
         return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
 
     def _timer(self) -> Timer | None:
-        if self._trainer is None:
-            return None
-        return next(
-            (callback for callback in getattr(self._trainer, "callbacks", ()) if isinstance(callback, Timer)), None
-        )
+        callbacks = () if self._trainer is None else self._trainer.callbacks  # type: ignore[attr-defined]
+        return next((callback for callback in callbacks if isinstance(callback, Timer)), None)
+
+
+class ManualObjective(Objective):
+    """An objective that steps its optimisers itself: a GAN has one for its generator and one for its critic.
+
+    `configure_optimizers` gives them all, `loss` steps each of `steppers()` and returns the value that is shown.
+    All that is learned are parts of `network`: they are what a model folder keeps. Gradients are not clipped.
+    """
+
+    def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
+        super().__init__(network, budget, learning_rate, bf16)
+        self.automatic_optimization = False
+
+    @abstractmethod
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimisers, in the order of `steppers()`."""
+
+    def steppers(self) -> list[Any]:
+        """The optimisers to step; `loss` steps the first once a batch.
+
+        Lightning counts the steps of every optimiser that it hands out, while a budget, a checkpoint and where a
+        resumed training goes on are in batches. So it hands out the first alone.
+        """
+        first, *others = self._as_list(self.optimizers())
+        return [first, *(other.optimizer for other in others)]
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        """One batch: a step of every optimiser, at its rate (`Budget.schedule`)."""
+        for optimizer in self._as_list(self.optimizers(use_pl_optimizer=False)):
+            for group in optimizer.param_groups:
+                share = 1.0 if self.budget.schedule == "constant" else self._rate(self.global_step)
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+        return super().training_step(batch, index).detach()
+
+    @staticmethod
+    def _as_list(optimizers: Any) -> list[Any]:
+        return optimizers if isinstance(optimizers, list) else [optimizers]
 
 
 class _Recorder(Callback):
@@ -182,19 +218,13 @@ def _where(device: str) -> dict[str, Any]:
 
 
 def train(
-    objective: Objective,
-    training: DataLoader,
-    validation: DataLoader,
-    folder: Path,
-    resume: bool = False,
-    device: str = "auto",
-    progress: bool = False,
+    objective: Objective, training: DataLoader, validation: DataLoader, run: TrainingRun
 ) -> tuple[dict[str, torch.Tensor], Curve]:
     """Train, and give back the best weights on the validation set, or the last if the budget says so.
 
-    Checkpoints go to ``folder/checkpoints`` every five minutes, when the training is interrupted and at its end, whole
-    or not at all; with `resume` the training goes on from the last one. They are read as tensors and plain values only.
-    A resumed training wants the same loader, of all steps, that begins with what was not seen yet.
+    Checkpoints go to ``run.work/checkpoints`` every five minutes, when the training is interrupted and at its end,
+    whole or not at all; with `run.resume` the training goes on from the last one. They are read as tensors and plain
+    values only. A resumed training wants the same loader, of all steps, that begins with what was not seen yet.
 
     Raises
     ------
@@ -203,51 +233,20 @@ def train(
     KeyboardInterrupt
         The user stopped it; `last.ckpt` is written.
     """
-    budget, checkpoints = objective.budget, folder / "checkpoints"
+    checkpoints = run.work / "checkpoints"
     last = checkpoints / LAST
-    if not resume:  # or a training that ends before its first checkpoint would go on from another one's
+    if not run.resume:  # or a training that ends before its first checkpoint would go on from another one's
         for name in (BEST, LAST):
             (checkpoints / name).unlink(missing_ok=True)
-    recorder, timer = _Recorder(), Timer(duration=timedelta(minutes=budget.max_minutes), interval="step")
+    recorder, timer = _Recorder(), Timer(duration=timedelta(minutes=objective.budget.max_minutes), interval="step")
     best = ModelCheckpoint(checkpoints, "best", monitor="validation", save_top_k=1, enable_version_counter=False)
-    callbacks = [
-        recorder,
-        timer,
-        best,
-        _Last(
-            checkpoints,
-            "last",
-            train_time_interval=timedelta(minutes=CHECKPOINT_MINUTES),
-            enable_version_counter=False,
-            save_on_exception=True,
-        ),
-        EarlyStopping("validation", patience=budget.patience, check_finite=True),
-    ]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), _stoppable():
         warnings.simplefilter("ignore")
-        trainer = lightning.Trainer(
-            **_where(device),
-            max_steps=budget.steps,
-            callbacks=callbacks,
-            logger=TensorBoardLogger(folder, name="logs", version=""),
-            val_check_interval=budget.validate_every,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            gradient_clip_val=1.0,
-            log_every_n_steps=20,
-            plugins=[_Checkpoints()],
-        )
+        trainer = _trainer(objective, run, [recorder, timer, best])
         started = time.monotonic()
-        trainer.fit(
-            objective,
-            training,
-            validation,
-            ckpt_path=str(last) if resume and last.exists() else None,
-            weights_only=True,
-        )
+        resumed = str(last) if run.resume and last.exists() else None
+        trainer.fit(objective, training, validation, ckpt_path=resumed, weights_only=True)
         trainer.save_checkpoint(last)
         curve = recorder.curve
         curve.last_step = int(trainer.global_step)
@@ -258,10 +257,39 @@ def train(
     state = {name: tensor.clone() for name, tensor in objective.network.state_dict().items()}
     if curve.values:
         curve.best = min((value for value in curve.values if math.isfinite(value)), default=math.nan)
-    if budget.best and _better(best, curve):
+    if objective.budget.best and _better(best, curve):
         stored = _read(Path(best.best_model_path))["state_dict"]
         state = {name.removeprefix("network."): t for name, t in stored.items() if name.startswith("network.")}
     return state, curve
+
+
+def _trainer(objective: Objective, run: TrainingRun, callbacks: list[Callback]) -> lightning.Trainer:
+    """Lightning's trainer for one training; `callbacks` come before those that keep the last and stop early."""
+    last = _Last(
+        run.work / "checkpoints",
+        "last",
+        train_time_interval=timedelta(minutes=CHECKPOINT_MINUTES),
+        enable_version_counter=False,
+        save_on_exception=True,
+    )
+    return lightning.Trainer(
+        **_where(run.device),
+        max_steps=objective.budget.steps,
+        callbacks=[
+            *callbacks,
+            last,
+            EarlyStopping("validation", patience=objective.budget.patience, check_finite=True),
+        ],
+        logger=TensorBoardLogger(run.work, name="logs", version=""),
+        val_check_interval=objective.budget.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_progress_bar=run.show_progress,
+        enable_model_summary=False,
+        gradient_clip_val=1.0 if objective.automatic_optimization else None,
+        log_every_n_steps=20,
+        plugins=[_Checkpoints()],
+    )
 
 
 def _better(best: ModelCheckpoint, curve: Curve) -> bool:

@@ -5,12 +5,11 @@ Zimmerer et al., Context-encoding variational autoencoder for unsupervised anoma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from flairline.learning.slices.architectures import VAE_ARCHITECTURES
-from flairline.learning.slices.slice_method import SliceMethod
+from flairline.learning.slices.presets import VAE_ARCHITECTURES, Architectures
+from flairline.learning.slices.slice_method import Variational
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
@@ -18,11 +17,10 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from flairline.learning.loop import Budget, Objective
-    from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
-class Method(SliceMethod):
+class Method(Variational):
     """Reconstruction error times the smoothed gradient of KL, or either alone.
 
     Published: sample-wise AUROC .95 (BraTS 2017), .89 (ISLES 2015); no voxel-wise number for these data sets.
@@ -43,15 +41,11 @@ class Method(SliceMethod):
         training="on slices of healthy scans: flairline fit context_vae",
         cost="about a second a scan on two cores",
         extra="deep",
+        role="learned",
+        learns_from="scans",
+        reconstructs=True,
     )
-    family: ClassVar[str] = "context_vae"
-    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = VAE_ARCHITECTURES
-
-    def network(self, architecture: Architecture) -> Module:
-        """Encoder, variational bottleneck, decoder."""
-        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
-
-        return UnifiedAutoencoder(architecture)
+    architectures: ClassVar[Architectures] = VAE_ARCHITECTURES
 
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
         """L1 and KL of the image, L1 of the image from one with squares cut out."""

@@ -27,7 +27,9 @@ class Method:
 
     sigma_mm: float = 10.0
 
-    info: ClassVar[MethodInfo] = MethodInfo(paper="none (control)", training="none", cost="about a second a 1 mm scan")
+    info: ClassVar[MethodInfo] = MethodInfo(
+        paper="none (control)", training="none", cost="about a second a 1 mm scan", role="control"
+    )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
         """A scorer at once: there is nothing to learn, `healthy` is not read."""

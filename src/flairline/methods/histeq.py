@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from flairline.imaging.components import ComponentRule
 from flairline.imaging.equalise import empirical_cdf
+from flairline.postprocess.recipe import Recipe
+from flairline.postprocess.threshold import BrainQuantile
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 
@@ -34,11 +38,19 @@ class Method:
         training="none",
         cost="under a second a 1 mm scan",
         marks_fixed_share=True,
+        published_as="FLAIR histogram equalisation",
+        recipes=("paper", "brightest"),
     )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
         """A scorer at once: there is nothing to learn, `healthy` is not read."""
         return self._score
+
+    def recipe(self, name: str, model: Path | None = None) -> Recipe:
+        """ "paper": the published post-processing, without a threshold; "brightest": a fixed share of the brain."""
+        if name == "paper":
+            return Recipe(name, "histeq", ComponentRule(20, 26, legacy_filled_area=True), None, "the published method")
+        return Recipe(name, "histeq", ComponentRule(), BrainQuantile(0.98), "the brightest 2 % of the brain")
 
     def _score(self, scan: Scan) -> Volume:
         score = np.zeros(scan.space.shape, dtype=np.float32)

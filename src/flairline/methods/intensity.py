@@ -15,7 +15,7 @@ from flairline.types import MethodInfo, Scan, Scorer, Volume
 class Method:
     """The scan's own intensities inside the brain, zero outside."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(paper="none (control)", training="none", cost="none")
+    info: ClassVar[MethodInfo] = MethodInfo(paper="none (control)", training="none", cost="none", role="control")
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
         """A scorer at once: there is nothing to learn, `healthy` is not read."""

@@ -25,6 +25,7 @@ class Method:
         paper="robust z-scores of FLAIR, T1 and T2 together",
         training="none",
         cost="about a second a 1 mm scan",
+        channels=("flair", "t1", "t2"),
     )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:

@@ -5,27 +5,27 @@ Baur et al., Scale-space autoencoders for unsupervised anomaly segmentation in b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from flairline.learning.slices.slice_method import SliceMethod
+from flairline.learning.slices.presets import Architectures
+from flairline.learning.slices.slice_method import Autoencoder
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.learning.loop import Budget, Objective
     from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
-class Method(SliceMethod):
+class Method(Autoencoder):
     """The residual at the finest scale, with spatial bottlenecks.
 
     Published [Dice] / AUPRC: MSLUB .301 / .222 (spatial). What is larger than the coarsest band passes into the
-    reconstruction as it is, so large smooth lesions are missed by construction.
+    reconstruction as it is, so large smooth lesions are missed by construction. The loss is that of `Autoencoder`: L1
+    of every scale, summed over pixels.
 
     Attributes
     ----------
@@ -40,9 +40,12 @@ class Method(SliceMethod):
         training="on slices of healthy scans: flairline fit ssae",
         cost="a second a scan on two cores",
         extra="deep",
+        published_as="SSAE (spatial)",
+        role="learned",
+        learns_from="scans",
+        reconstructs=True,
     )
-    family: ClassVar[str] = "ssae"
-    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    architectures: ClassVar[Architectures] = {
         "paper": {"bottleneck": "spatial", "size": 256},
         "small": {"bottleneck": "spatial", "filters": 16, "max_filters": 64},
         "test": {"bottleneck": "spatial", "size": 64, "filters": 4, "max_filters": 8},
@@ -53,12 +56,6 @@ class Method(SliceMethod):
         from flairline.learning.networks.pyramid import PyramidAutoencoder
 
         return PyramidAutoencoder(architecture)
-
-    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
-        """L1 of every scale, summed over pixels."""
-        from flairline.learning.slices.objectives import Reconstruct
-
-        return Reconstruct(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """What is brighter than its reconstruction, by `aggregate`."""

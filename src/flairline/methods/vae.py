@@ -5,25 +5,23 @@ Baur et al. 2021. `vae_restoration` and `vae_gradient` read the same model folde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from flairline.learning.slices.architectures import VAE_ARCHITECTURES
-from flairline.learning.slices.slice_method import SliceMethod
+from flairline.learning.slices.presets import VAE_ARCHITECTURES, Architectures
+from flairline.learning.slices.slice_method import Variational
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.learning.loop import Budget, Objective
     from flairline.learning.networks.autoencoders import Architecture
 
 
 @dataclass(frozen=True)
-class Method(SliceMethod):
-    """The residual of a variational autoencoder's mean reconstruction.
+class Method(Variational):
+    """The residual of a variational autoencoder's mean reconstruction; trained by L1 and KL, each summed.
 
     Attributes
     ----------
@@ -38,21 +36,17 @@ class Method(SliceMethod):
         training="on slices of healthy scans: flairline fit vae",
         cost="under a second a scan on two cores",
         extra="deep",
+        role="learned",
+        learns_from="scans",
+        reconstructs=True,
     )
-    family: ClassVar[str] = "vae"
-    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = VAE_ARCHITECTURES
+    architectures: ClassVar[Architectures] = VAE_ARCHITECTURES
 
     def network(self, architecture: Architecture) -> Module:
         """Encoder, variational bottleneck, decoder."""
         from flairline.learning.networks.autoencoders import UnifiedAutoencoder
 
         return UnifiedAutoencoder(architecture, self.legacy_sampling)
-
-    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
-        """L1 and KL, each summed."""
-        from flairline.learning.slices.objectives import Elbo
-
-        return Elbo(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """What is brighter than its reconstruction."""

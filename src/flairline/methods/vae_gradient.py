@@ -5,25 +5,21 @@ Source: Zimmerer et al. 2019, https://arxiv.org/abs/1907.02796.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from flairline.learning.slices.architectures import VAE_ARCHITECTURES
 from flairline.learning.slices.options import Gradient
-from flairline.learning.slices.slice_method import Sign, SliceMethod
+from flairline.learning.slices.presets import VAE_ARCHITECTURES, Architectures
+from flairline.learning.slices.slice_method import Sign, Variational
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.learning.loop import Budget, Objective
-    from flairline.learning.networks.autoencoders import Architecture
-
 
 @dataclass(frozen=True)
-class Method(SliceMethod, Gradient):
+class Method(Variational, Gradient):
     """Smoothed gradient of KL times reconstruction error ("combi"), both of either sign as in the paper.
 
     Reads the model folders of `vae`; the fields are those of `Gradient` and of every slice method. The paper's own
@@ -32,26 +28,17 @@ class Method(SliceMethod, Gradient):
 
     sign: Sign = "absolute"
 
-    family: ClassVar[str] = "vae"
-    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = VAE_ARCHITECTURES
+    architectures: ClassVar[Architectures] = VAE_ARCHITECTURES
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="Zimmerer et al. 2019, https://arxiv.org/abs/1907.02796",
         training="on slices of healthy scans, the model of vae: flairline fit vae",
         cost="seconds a scan on two cores (one forward and one backward pass a slice)",
         extra="deep",
+        reads="vae",
+        role="learned",
+        learns_from="scans",
+        reconstructs=True,
     )
-
-    def network(self, architecture: Architecture) -> Module:
-        """Encoder, variational bottleneck, decoder."""
-        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
-
-        return UnifiedAutoencoder(architecture)
-
-    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
-        """L1 and KL, each summed."""
-        from flairline.learning.slices.objectives import Elbo
-
-        return Elbo(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """Score and reconstruction."""

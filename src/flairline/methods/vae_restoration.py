@@ -6,25 +6,21 @@ Source: You et al. 2019 and Chen et al. 2020, https://doi.org/10.1016/j.media.20
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from flairline.learning.slices.architectures import VAE_ARCHITECTURES
 from flairline.learning.slices.options import Restoration
-from flairline.learning.slices.slice_method import SliceMethod
+from flairline.learning.slices.presets import VAE_ARCHITECTURES, Architectures
+from flairline.learning.slices.slice_method import Variational
 from flairline.types import MethodInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from flairline.learning.loop import Budget, Objective
-    from flairline.learning.networks.autoencoders import Architecture
-
 
 @dataclass(frozen=True)
-class Method(SliceMethod, Restoration):
+class Method(Variational, Restoration):
     """y - x*, where x* descends from y on reconstruction error + KL + total variation of x - y.
 
     Published for MSLUB: best Dice 0.333, AUPRC 0.275 (Baur et al. 2021). Reads the model folders of `vae`. The fields
@@ -32,26 +28,19 @@ class Method(SliceMethod, Restoration):
     method; `Method.you()` and `Method.baur_code()` are the two published codes' settings.
     """
 
-    family: ClassVar[str] = "vae"
-    architectures: ClassVar[Mapping[str, Mapping[str, Any]]] = VAE_ARCHITECTURES
+    architectures: ClassVar[Architectures] = VAE_ARCHITECTURES
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="You et al. 2019; Chen et al. 2020, https://doi.org/10.1016/j.media.2020.101713",
         training="on slices of healthy scans, the model of vae: flairline fit vae",
         cost="minutes a scan on two cores (`steps` times a network's forward and backward pass a slice)",
         extra="deep",
+        published_as="VAE (restoration)",
+        iterative=True,
+        reads="vae",
+        role="learned",
+        learns_from="scans",
+        reconstructs=True,
     )
-
-    def network(self, architecture: Architecture) -> Module:
-        """Encoder, variational bottleneck, decoder."""
-        from flairline.learning.networks.autoencoders import UnifiedAutoencoder
-
-        return UnifiedAutoencoder(architecture)
-
-    def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:
-        """L1 and KL, each summed."""
-        from flairline.learning.slices.objectives import Elbo
-
-        return Elbo(network, budget, learning_rate)
 
     def score_slices(self, network: Module, images: Tensor, brains: Tensor) -> tuple[Tensor, Tensor]:
         """Distance from the restoration, and the restoration."""

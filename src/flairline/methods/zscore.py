@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flairline.imaging.components import ComponentRule
 from flairline.imaging.tissue import NormalTissue, normal_tissue
+from flairline.postprocess.calibrated import Calibrated
+from flairline.postprocess.prior import NormalPlaces
+from flairline.postprocess.recipe import Recipe
+from flairline.postprocess.rim import BrainRim
+from flairline.postprocess.smooth import Smooth
 from flairline.types import MethodInfo, Scan, Scorer, Volume
 
 TISSUE_WIDTHS = 2.0
@@ -30,11 +37,30 @@ class Method:
         paper="robust z-score against the scan's own normal tissue",
         training="none",
         cost="under a second a 1 mm scan",
+        channels=("flair", "t1"),
+        recipes=("training-free",),
+        default_rank=2,
     )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
         """A scorer at once: there is nothing to learn, `healthy` is not read."""
         return self._score
+
+    def recipe(self, name: str, model: Path | None = None) -> Recipe:
+        """ "training-free": steps and threshold that were chosen on synthetic scans alone (docs/methods.md)."""
+        why = "the best rule without training"
+        return Recipe(
+            name,
+            "zscore",
+            ComponentRule(),
+            Calibrated(1.5, 26),
+            why if name == "default" else f"{why} on synthetic scans",
+            (NormalPlaces(1.0), Smooth(1.5), BrainRim(3.0)),
+        )
+
+    def obstacle(self) -> str:
+        """None: it needs the scan alone."""
+        return ""
 
     def _score(self, scan: Scan) -> Volume:
         z = reference(scan).z(scan.flair.array)

@@ -105,6 +105,14 @@ def healthy_cases(scans: Cases | Sequence[Path]) -> list[Case]:
     return [*cases, *named(cases_from_files(files))]
 
 
+def label_map_files(maps: Cases | Sequence[Path]) -> list[Path]:
+    """Paths of label maps. Raises `InputError` if a table or cases were given instead."""
+    if isinstance(maps, (str, Path)) or any(isinstance(file, Case) for file in maps):
+        msg = "Wanted a list of label maps' files, found a table or cases. Give the paths of the label maps."
+        raise InputError(msg)
+    return [Path(file) for file in maps if not isinstance(file, Case)]
+
+
 @contextmanager
 def folder_or_scratch(out: Path | str | None) -> Iterator[Path]:
     """The folder to write to; one that is gone afterwards where nothing shall stay."""

@@ -10,11 +10,11 @@ from flairline.errors import InputError
 from flairline.notebook.given import cases_of, folder_or_scratch
 from flairline.notebook.names import protocol as known_protocol
 from flairline.notebook.names import recipe
-from flairline.types import Case, no_progress
+from flairline.types import Case
 
 if TYPE_CHECKING:
-    from flairline.benchmarking.judge import FileMaps, RecipeMaps
-    from flairline.benchmarking.run import Done
+    from flairline.benchmarking.run import Finished
+    from flairline.benchmarking.source import MapSource
     from flairline.evaluation.protocols import Protocol
     from flairline.notebook.given import Cases
 
@@ -26,7 +26,7 @@ def benchmark(
     out: Path | str | None = None,
     jobs: int = 1,
     seed: int = 0,
-) -> Done:
+) -> Finished:
     """Judge methods against truths, all by one protocol.
 
     Parameters
@@ -46,8 +46,8 @@ def benchmark(
 
     Returns
     -------
-    Done
-        Rows of every scan and of each cohort (`results[i].rows`, one result a method), and `failures`.
+    Finished
+        Rows of every scan and of each cohort (`rows`, or one result a method: `results[i].rows`), and `failures`.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def benchmark(
     >>> 0.1 < dice.value < 1
     True
     """
-    from flairline.benchmarking.judge import RecipeMaps, seen_cases
+    from flairline.benchmarking.seen import seen_cases
+    from flairline.benchmarking.source import RecipeSource
 
     judged = cases_of(cases)
     sources = []
@@ -85,7 +86,7 @@ def benchmark(
                     f" ({', '.join(seen[:4])}), and no model is judged on what it was trained on. Leave them out."
                 )
                 raise InputError(msg)
-            sources.append(RecipeMaps(chosen, cache=folder / "preprocess"))
+            sources.append(RecipeSource(chosen, cache=folder / "preprocess"))
         return _judged(judged, sources, protocol, folder, jobs, seed)
 
 
@@ -96,7 +97,7 @@ def evaluate(
     out: Path | str | None = None,
     jobs: int = 1,
     seed: int = 0,
-) -> Done:
+) -> Finished:
     """Judge scores or masks that another program made, by the same code as `benchmark`.
 
     Parameters
@@ -110,7 +111,7 @@ def evaluate(
 
     Returns
     -------
-    Done
+    Finished
         As of `benchmark`, with one result.
 
     Raises
@@ -134,22 +135,16 @@ def evaluate(
     >>> finished.results[0].method
     'theirs'
     """
-    from flairline.benchmarking.judge import FileMaps
+    from flairline.benchmarking.source import FileSource
 
     with folder_or_scratch(out) as folder:
-        return _judged(cases_of(cases), [FileMaps(name)], protocol, folder, jobs, seed)
+        return _judged(cases_of(cases), [FileSource(name)], protocol, folder, jobs, seed)
 
 
 def _judged(
-    cases: list[Case],
-    sources: Sequence[RecipeMaps | FileMaps],
-    by: str | Protocol,
-    out: Path,
-    jobs: int,
-    seed: int,
-) -> Done:
-    from flairline.benchmarking.run import Settings, run
+    cases: list[Case], sources: Sequence[MapSource], by: str | Protocol, out: Path, jobs: int, seed: int
+) -> Finished:
+    from flairline.benchmarking.plan import Plan
+    from flairline.benchmarking.run import run
 
-    return run(
-        cases, sources, [known_protocol(by) if isinstance(by, str) else by], Settings(out, jobs, seed), no_progress
-    )
+    return run(Plan(cases, sources, [known_protocol(by) if isinstance(by, str) else by], out, jobs, seed))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flairline.errors import InputError
-from flairline.notebook.given import healthy_cases
-from flairline.notebook.names import method as known_method
+from flairline.notebook.given import healthy_cases, label_map_files
 
 if TYPE_CHECKING:
     from flairline.notebook.given import Cases
@@ -62,20 +60,12 @@ def fit(
     >>> import flairline as fl
     >>> fl.fit("histeq", [], "model")
     Traceback (most recent call last):
-    flairline.errors.InputError: The method histeq needs no training. Use it at once: segment(..., method='histeq').
+    flairline.errors.InputError: The method histeq needs no training. Use it at once: flairline segment --method histeq.
     """
-    from dataclasses import replace
+    from flairline.learning.run import TrainingRun
+    from flairline.training import LABEL_MAPS, Material, checked_method, train_model
 
-    from flairline.learning.data import TrainingData
-
-    chosen = known_method(method)
-    try:
-        train = chosen.train
-    except AttributeError:
-        msg = f"The method {method} needs no training. Use it at once: segment(..., method={method!r})."
-        raise InputError(msg) from None
-    if device != "auto":
-        train = replace(chosen, device=device).train
-    given: Any = scans if chosen.learns_from == "label maps" else TrainingData(healthy_cases(scans))
-    train(given, Path(out), preset=preset, max_minutes=max_minutes, resume=resume, seed=seed)
-    return Path(out)
+    run = TrainingRun(Path(out), preset, max_minutes, device, resume, seed)
+    if checked_method(method).info.learns_from == LABEL_MAPS:
+        return train_model(method, run, Material(label_maps=label_map_files(scans)))
+    return train_model(method, run, Material(cases=healthy_cases(scans)))

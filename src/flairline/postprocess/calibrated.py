@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from scipy import special  # stats, with the same curves under other names, takes .3 s more to load
+from typing import Any, ClassVar
 
 from flairline.learning.calibration import best_expected_dice
+from flairline.learning.model import ModelFolder
 from flairline.types import Mask, Threshold, Volume
 
 RAISED = "largest expected Dice"
 """The rule of a threshold that a scan raised."""
-ROUNDS = 20
-"""Rounds in which the width of normal tissue settles."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +22,8 @@ class Calibrated:
     scans: int
     rule: str = "best mean Dice on synthetic scans"
     what: str = "synthetic scans"
+
+    marks_fixed_share: ClassVar[bool] = False
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The same value for every scan."""
@@ -43,11 +41,11 @@ class ModelThreshold:
     folder: Path
     method: str
 
+    marks_fixed_share: ClassVar[bool] = False
+
     def calibration(self) -> dict[str, Any]:
         """What config.json says under ``calibration``. Raises `ModelError` if the folder is broken."""
-        from flairline.learning.model import load_config
-
-        return load_config(self.folder, self.method)["calibration"]
+        return ModelFolder(self.folder).config_of(self.method)["calibration"]
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The model's threshold, or this scan's. Raises `ModelError` if the folder is broken."""
@@ -68,38 +66,9 @@ def healthy_quantile(folder: Path, family: str, method: str, share: str = "0.99"
     ModelError
         The folder is missing, broken, foreign or newer.
     """
-    from flairline.learning.model import load_config
-
-    config = load_config(folder, family)
+    config = ModelFolder(folder).config_of(family)
     value = config.get("healthy_quantiles", {}).get(method, {}).get(share)
     if value is None:
         return None
     scans = len(config["training"]["validation_scans"])
     return Calibrated(float(value), scans, f"quantile {share} of healthy brain", "held-out healthy scans")
-
-
-@dataclass(frozen=True)
-class ExpectedFalsePositives:
-    """The score that normal tissue exceeds in `max_ml` of this brain, by the scan's own histogram.
-
-    For scores that are distances from normal tissue, zero at its peak, as `zscore`. Normal tissue's positive scores
-    are taken for the upper half of a normal curve; its width comes from the median of those below `sharpness` widths,
-    found in a few rounds, so lesions do not widen it.
-    """
-
-    max_ml: float
-    sharpness: float = 2.0
-
-    def choose(self, score: Volume, brain: Mask) -> Threshold:
-        """The threshold of one scan."""
-        values = score.array[brain.array]
-        bright = values[values > 0]
-        rule, where = f"{self.max_ml:g} ml of normal tissue expected above it", "this scan"
-        if bright.size == 0:
-            return Threshold(float(np.finfo(np.float32).max), rule, where)
-        quarter = (special.ndtr(self.sharpness) - 0.5) / 2  # half of what the curve has between peak and cut
-        width = float(np.median(bright))
-        for _ in range(ROUNDS):
-            width = float(np.median(bright[bright <= self.sharpness * width])) / special.ndtri(0.5 + quarter)
-        tail = min(0.5, self.max_ml / (brain.volume_ml))
-        return Threshold(float(max(-width * special.ndtri(tail), np.finfo(np.float32).tiny)), rule, where)

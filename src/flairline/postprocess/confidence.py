@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flairline.learning.calibration import component_features, probability
+from flairline.learning.model import ModelFolder
 from flairline.types import Volume
 
 TINY = 1e-6
+
+
+class Rater(Protocol):
+    """Tells how likely a component is a lesion; a frozen dataclass of plain values."""
+
+    def rate(self, score: Volume, labels: NDArray[np.integer]) -> NDArray[np.floating]:
+        """Probability of each numbered component of `labels` (x, y, z), in the order of the numbers; (components,)."""
+
+
+@dataclass(frozen=True)
+class ModelConfidence:
+    """By the calibration that a model folder holds."""
+
+    folder: Path
+    method: str
+
+    def rate(self, score: Volume, labels: NDArray[np.integer]) -> NDArray[np.floating]:
+        """As `Rater`. Raises `ModelError` if the folder is broken."""
+        return lesion_probabilities(score, labels, ModelFolder(self.folder).config_of(self.method)["calibration"])
 
 
 def lesion_probabilities(
@@ -22,7 +44,7 @@ def lesion_probabilities(
     Parameters
     ----------
     score
-        Calibrated probabilities of voxels, as a `synthetic_unet` gives them.
+        Calibrated probabilities of voxels.
     labels
         Numbered components (x, y, z), 0 elsewhere, as `components.label_components` gives them.
     calibration

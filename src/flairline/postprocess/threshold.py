@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from flairline.types import Mask, Threshold, Volume
 class ThresholdRule(Protocol):
     """How a threshold is found without labels."""
 
+    @property
+    def marks_fixed_share(self) -> bool:
+        """True if it marks the same share of every brain, healthy or not."""
+
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The threshold for one scan; `mask = score >= value`."""
 
@@ -24,6 +28,8 @@ class GivenValue:
     """The user says it."""
 
     value: float
+
+    marks_fixed_share: ClassVar[bool] = False
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The given value, whatever the scan."""
@@ -35,6 +41,8 @@ class BrainQuantile:
     """A quantile of the score inside the brain: the same share of every brain, healthy or not."""
 
     quantile: float
+
+    marks_fixed_share: ClassVar[bool] = True
 
     def choose(self, score: Volume, brain: Mask) -> Threshold:
         """The smallest score of this brain that is at least its `quantile`."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking import ablation
+from flairline.benchmarking.paper import published, reconstruction, tables
+from flairline.benchmarking.rows import COHORT
+from flairline.benchmarking.run import Finished
+from flairline.benchmarking.store import StoredScore
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.palette import compared
 from flairline.errors import InputError
+from flairline.evaluation.counts import Counts
 from flairline.evaluation.lesions import BySize
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes, write_json
+from flairline.io.tables import read_lines, read_records
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
@@ -30,7 +35,6 @@ DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 PAGES = "pages"
 CURVE_POINTS = 200
-PUBLISHED = Path(__file__).parents[1] / "benchmarking" / "paper" / "published" / "tables.csv"
 
 
 def write_cohort(out: Path, given: Path | None = None) -> Path:
@@ -70,7 +74,7 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
         curves=[Curve(**curve) for curve in details.get("curves", [])],
         sizes=[size for scan in scans for size in _size(scan)],
         lesions_by_size=details.get("lesions_by_size", []),
-        published=_published(),
+        published=read_lines(published.TABLES)[1],
         manifest=_manifest(out),
         left_out=details.get("left_out", []),
         documents=_documents(out),
@@ -78,26 +82,31 @@ def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) ->
 
 
 def _documents(out: Path) -> list[Document]:
-    """The tables that a benchmark wrote into OUT/tables and OUT/ablation, from their Markdown."""
-    found = []
-    patterns = {
-        "tables": "tables/[0-9]*.md",
-        "reconstruction": "tables/reconstruction.md",
-        "ablation": "ablation/*/*.md",
-    }
-    for kind, pattern in patterns.items():
-        for path in sorted(out.glob(pattern)):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            cells = [_cells(line) for line in lines if line.startswith("|")]
-            notes = [line.removeprefix("- ") for line in lines[1:] if line and not line.startswith("|")]
-            if len(cells) > 1:
-                found.append(Document(kind, lines[0].replace("**", ""), cells[0], cells[2:], notes))
-    return found
+    """The tables that a benchmark wrote into OUT/tables and OUT/ablation."""
+    of_paper = [
+        _document("tables", path, tables.printed(tables.read(path))) for path in _csv_of(out, "tables/[0-9]*.csv")
+    ]
+    of_reconstruction = [
+        _document("reconstruction", path, reconstruction.printed(read_records(path, reconstruction.Line)))
+        for path in _csv_of(out, "tables/reconstruction.csv")
+    ]
+    of_ablation = [
+        _document("ablation", path, ablation.printed(read_records(path, ablation.AblationRow)))
+        for path in _csv_of(out, "ablation/*/*.csv")
+    ]
+    return of_paper + of_reconstruction + of_ablation
 
 
-def _cells(line: str) -> list[str]:
-    """Cells of a line of a Markdown table; a bar within a cell is written with a backslash."""
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+def _csv_of(out: Path, pattern: str) -> list[Path]:
+    """Tables that have their caption and notes beside them."""
+    return [path for path in sorted(out.glob(pattern)) if path.with_suffix(".md").exists()]
+
+
+def _document(kind: str, path: Path, printed: tuple[list[str], list[list[str]]]) -> Document:
+    """A table with its caption, which is the Markdown's first line, and its notes, which are the lines of no table."""
+    first, *lines = path.with_suffix(".md").read_text(encoding="utf-8").splitlines()
+    notes = [line.removeprefix("- ") for line in lines if line and not line.startswith("|")]
+    return Document(kind, first.replace("**", ""), *printed, notes)
 
 
 def keep_failures(out: Path, failures: Mapping[str, str]) -> None:
@@ -105,25 +114,24 @@ def keep_failures(out: Path, failures: Mapping[str, str]) -> None:
     write_json(out / DETAILS, {**_json(out / DETAILS), "failures": dict(failures)})
 
 
-def keep_details(
-    out: Path, results: Iterable[benchmark.Result], protocol: Protocol, left_out: Sequence[str] = ()
-) -> None:
-    """Keep what a benchmark's page needs beyond rows.csv, while its maps are there: curves, volumes, pictures."""
+def keep_details(finished: Finished) -> None:
+    """Keep what a benchmark's page needs beyond rows.csv, while its scores are there: curves, volumes, pictures."""
+    out, protocol = finished.plan.out, finished.plan.judged_by[0]
     curves: list[dict[str, Any]] = []
     scans: list[dict[str, Any]] = []
     by_size: list[dict[str, Any]] = []
-    for result in results:
+    for result in finished.of_first_protocol:
         for (dataset, method), counts in result.counts.items():
-            oracle = counts.oracle().threshold
-            maps = result.stored.get((dataset, method), [])
+            scores = result.stored.get((dataset, method), [])
             if counts.positives:
-                curves.append(_curve(dataset, method, counts) | {"usable": _usable(maps)})
-            lesions = {"oracle": BySize(), "usable": BySize()}
-            scans += [_describe(out, dataset, method, stored, protocol, oracle, lesions) for stored in maps]
-            for threshold, sizes in lesions.items():
+                curves.append(_curve(dataset, method, counts) | {"usable": _usable(scores)})
+            describe = _Describe(out, method, protocol, counts.oracle().threshold)
+            scans += [describe.scan(stored) for stored in scores]
+            for threshold, sizes in describe.lesions.items():
                 about = {"dataset": dataset, "method": method, "threshold": threshold}
                 by_size += [{**about, **row, "high_ml": _finite(row["high_ml"])} for row in sizes.rows()]
-    details = {"curves": curves, "scans": scans, "lesions_by_size": by_size, "left_out": list(left_out)}
+    left_out = list(finished.plan.left_out)
+    details = {"curves": curves, "scans": scans, "lesions_by_size": by_size, "left_out": left_out}
     write_json(out / DETAILS, details)
 
 
@@ -131,9 +139,9 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _curve(dataset: str, method: str, counts: benchmark.Counts) -> dict[str, Any]:
+def _curve(dataset: str, method: str, counts: Counts) -> dict[str, Any]:
     """Precision, recall and Dice at about `CURVE_POINTS` thresholds, evenly spread over recall and over the Dice."""
-    own = counts.grid or counts
+    own = counts.tried or counts
     thresholds, _, dice = own.dice_curves()
     true, false = own.cumulated()[:2].astype(float)
     recall = true / own.positives
@@ -159,56 +167,57 @@ def _curve(dataset: str, method: str, counts: benchmark.Counts) -> dict[str, Any
     }
 
 
-def _usable(maps: Sequence[benchmark.StoredMap]) -> float | None:
-    """Where the recipe's own rule cuts: the lowest score that it marks, the median over scans; None without one."""
+def _usable(scores: Sequence[StoredScore]) -> float | None:
+    """Where the source's own rule cuts: the lowest score that it marks, the median over scans; None without one."""
     lowest = []
-    for stored in maps:
-        scan_map, _, mask = benchmark.load_map(stored.path)
-        if mask is not None and mask.any():
-            lowest.append(float(scan_map.dense(scan_map.score)[mask].min()))
+    for stored in scores:
+        loaded = stored.load()
+        if loaded.mask is not None and loaded.mask.any():
+            lowest.append(float(loaded.score[loaded.mask].min()))
     return float(np.median(lowest)) if lowest else None
 
 
-def _describe(
-    out: Path,
-    dataset: str,
-    method: str,
-    stored: benchmark.StoredMap,
-    protocol: Protocol,
-    threshold: float,
-    lesions: Mapping[str, BySize],
-) -> dict[str, Any]:
-    """A judged scan: volume of its truth, site, and a picture of its score with what was found, missed and false.
+@dataclass(frozen=True)
+class _Describe:
+    """Describes the judged scans of one data set and method one by one, and adds up their lesions.
 
-    Its lesions are added to `lesions`: at the oracle threshold, and at the recipe's own if it has one.
+    `lesions` are those at the oracle threshold, and at the source's own if it has one.
     """
-    scan_map, truth, own_mask = benchmark.load_map(stored.path)
-    brain, score = scan_map.dense(scan_map.brain), scan_map.dense(scan_map.score)
-    space = Space(scan_map.shape, np.diag([*stored.spacing_mm, 1.0]))
-    regions, mask = {}, None
-    if not np.isnan(threshold):
-        mask = protocol.mask_at(score, brain, threshold, stored.spacing_mm)
-        regions = compared(mask, truth)
-    for kind, found in (("oracle", mask), ("usable", own_mask)):
-        if found is not None and stored.has_truth:
-            judged = brain if protocol.brain_only else np.ones_like(brain)
-            lesions[kind].add(truth & judged, found & judged, space.voxel_ml)
-    name = verdicts.case_name(stored.case)
-    picture = thumbnail_name(name, method)
-    write_bytes(out / picture, thumbnail(Volume(score, space), Mask(brain, space), regions))
-    return {
-        "dataset": dataset,
-        "method": method,
-        "subject": name.removeprefix(f"{dataset}/"),
-        "site": stored.case.site,
-        "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
-        "thumbnail": picture,
-        "figures": dict(stored.figures),
-    }
+
+    out: Path
+    method: str
+    protocol: Protocol
+    oracle: float
+    lesions: dict[str, BySize] = field(default_factory=lambda: {"oracle": BySize(), "usable": BySize()})
+
+    def scan(self, stored: StoredScore) -> dict[str, Any]:
+        """Volume of its truth, site, and a picture of its score with what was found, missed and false."""
+        loaded, case = stored.load(), stored.case
+        brain, score, truth = loaded.brain, loaded.score, loaded.truth
+        space = Space(loaded.scan.shape, np.diag([*stored.spacing_mm, 1.0]))
+        regions, mask = {}, None
+        if not np.isnan(self.oracle):
+            mask = loaded.mask_at(self.protocol, self.oracle)
+            regions = compared(mask, truth)
+        for kind, found in (("oracle", mask), ("usable", loaded.mask)):
+            if found is not None and stored.has_truth:
+                judged = brain if self.protocol.brain_only else np.ones_like(brain)
+                self.lesions[kind].add(truth & judged, found & judged, space.voxel_ml)
+        picture = thumbnail_name(case.key, self.method)
+        write_bytes(self.out / picture, thumbnail(Volume(score, space), Mask(brain, space), regions))
+        return {
+            "dataset": case.dataset,
+            "method": self.method,
+            "subject": case.label,
+            "site": case.site,
+            "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
+            "thumbnail": picture,
+            "figures": dict(stored.figures),
+        }
 
 
 def page_name(name: str, method: str) -> str:
-    """Where under OUT the page of a judged scan lies; `name` is "dataset/subject"."""
+    """Where under OUT the page of a judged scan lies; `name` is `Case.key`."""
     return f"{PAGES}/{_file_name(name, method)}.html"
 
 
@@ -223,16 +232,16 @@ def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortS
         summary = Summary.read(path)
         folder = path.parent
         page = folder / build.SCAN_PAGE
-        said = known.get(folder.name, verdicts.Verdict())
+        given = known.get(folder.name, verdicts.Verdict())
         scans.append(
             CohortScan(
                 summary=summary,
                 href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
                 thumbnail=_bytes(folder / build.THUMBNAIL),
                 site=summary.site or "",
-                verdict=said.verdict,
-                note=said.note,
-                at=said.at,
+                verdict=given.verdict,
+                note=given.note,
+                at=given.at,
                 folder=folder.name,
             )
         )
@@ -242,11 +251,16 @@ def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortS
 def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
     scans = []
     for subject, reason in details.get("failures", {}).items():
-        said = known.get(subject, verdicts.Verdict())
+        given = known.get(subject, verdicts.Verdict())
         error = f"Failed: {reason}"
         scans.append(
             CohortScan(
-                Summary(subject=subject), error=error, verdict=said.verdict, note=said.note, at=said.at, folder=subject
+                Summary(subject=subject),
+                error=error,
+                verdict=given.verdict,
+                note=given.note,
+                at=given.at,
+                folder=subject,
             )
         )
     return scans
@@ -257,12 +271,12 @@ def _judged(
 ) -> list[CohortScan]:
     metrics: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in rows:
-        if row["subject"] != benchmark.COHORT:
+        if row["subject"] != COHORT:
             metrics.setdefault((row["dataset"], row["method"], row["subject"]), {})[row["metric"]] = row["value"]
     scans = []
     for scan in details.get("scans", []):
         name = f"{scan['dataset']}/{scan['subject']}"
-        said = known.get(name, verdicts.Verdict())
+        given = known.get(name, verdicts.Verdict())
         page = page_name(name, scan["method"])
         scans.append(
             CohortScan(
@@ -272,9 +286,9 @@ def _judged(
                 site=scan.get("site") or "",
                 metrics=metrics.get((scan["dataset"], scan["method"], scan["subject"]), {}),
                 method=scan["method"],
-                verdict=said.verdict,
-                note=said.note,
-                at=said.at,
+                verdict=given.verdict,
+                note=given.note,
+                at=given.at,
                 folder=name,
             )
         )
@@ -316,14 +330,8 @@ def _manifest(out: Path) -> dict[str, Any]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    numbers = ("value", "low", "high")
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{**row, **{name: float(row[name]) for name in numbers}} for row in csv.DictReader(file)]
-
-
-def _published() -> list[dict[str, str]]:
-    with PUBLISHED.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    _, lines = read_lines(path)
+    return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
 
 
 def _json(path: Path) -> dict[str, Any]:

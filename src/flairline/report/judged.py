@@ -8,24 +8,26 @@ One scan is held at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from flairline import executor as engine
+from flairline import executor
 from flairline import segmentation as segment
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking.run import Finished
+from flairline.benchmarking.source import About, MapSource
+from flairline.benchmarking.store import StoredScore
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes
-from flairline.io.nifti import read_volume
 from flairline.io.versions import versions
-from flairline.report import build, collect, verdicts
+from flairline.report import build, collect
 from flairline.report.outliers import outliers_of
 from flairline.report.pages import CohortScan, ScanPage
 from flairline.summary import Parameters, Summary
@@ -39,10 +41,10 @@ EACH = 3
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A page to make: the cohort's row, the stored map, and the threshold where the recipe has none of its own."""
+    """A page to make: the cohort's row, the stored score, and the threshold where the source has none of its own."""
 
     row: CohortScan
-    stored: benchmark.StoredMap
+    stored: StoredScore
     oracle: float
 
     @property
@@ -60,34 +62,26 @@ def checked_pages(pages: str) -> Pages:
     raise InputError(msg)
 
 
-def write_pages(
-    out: Path,
-    results: Sequence[benchmark.Result],
-    maps: Sequence[benchmark.RecipeMaps | benchmark.FileMaps],
-    protocol: Protocol,
-    pages: Pages,
-    *,
-    jobs: int = 1,
-    progress: Progress = no_progress,
-) -> dict[str, str]:
-    """Write OUT/pages/*.html of the scans to look at; needs rows.csv, report.json and the stored maps.
+def write_pages(finished: Finished, pages: Pages, progress: Progress = no_progress) -> dict[str, str]:
+    """Write OUT/pages/*.html of the scans to look at; needs rows.csv, report.json and the stored scores.
 
     Returns
     -------
     dict
         Scans whose page could not be made, with reasons.
     """
-    for old in (out / collect.PAGES).glob("*.html"):
-        old.unlink()  # of an earlier run, whose maps are gone
+    plan, protocol = finished.plan, finished.plan.judged_by[0]
+    for old in (plan.out / collect.PAGES).glob("*.html"):
+        old.unlink()  # of an earlier run, whose scores are gone
     if pages == "none":
         return {}
-    rows = collect.cohort_of(out).scans
+    rows = collect.cohort_of(plan.out).scans
     chosen = {(row.key, row.method) for row in (rows if pages == "all" else to_look_at(rows))}
-    by_name = {one.name: one for one in maps}
+    by_name = {source.name: source for source in plan.sources}
     failures = {}
-    wanted = list(_wanted(results, rows, chosen))
-    write = partial(_write, out=out, maps=by_name, protocol=protocol)
-    for done, outcome in enumerate(engine.run(write, wanted, jobs), 1):
+    wanted = list(_wanted(finished, rows, chosen))
+    write = partial(_write, out=plan.out, sources=by_name, protocol=protocol)
+    for done, outcome in enumerate(executor.run(write, wanted, plan.jobs), 1):
         progress("writing pages", done, len(wanted))
         if outcome.error is not None:
             failures[outcome.item.name] = outcome.error
@@ -109,31 +103,25 @@ def to_look_at(scans: Sequence[CohortScan]) -> list[CohortScan]:
     return [scan for scan in scans if (scan.key, scan.method) in keys]
 
 
-def _wanted(
-    results: Sequence[benchmark.Result], rows: Sequence[CohortScan], chosen: set[tuple[str, str]]
-) -> Iterator[_Wanted]:
+def _wanted(finished: Finished, rows: Sequence[CohortScan], chosen: set[tuple[str, str]]) -> Iterator[_Wanted]:
     by_key = {(row.key, row.method): row for row in rows}
-    for result in results:
+    for result in finished.of_first_protocol:
         for (dataset, method), scans in result.stored.items():
             oracle = result.counts[dataset, method].oracle().threshold
             for stored in scans:
-                key = (verdicts.case_name(stored.case), method)
-                # Without a truth there is no oracle, and without a mask of the recipe's own then nothing to show.
+                key = (stored.case.key, method)
+                # Without a truth there is no oracle, and without a mask of the source's own then nothing to show.
                 if key in chosen and key in by_key:
                     yield _Wanted(by_key[key], stored, oracle)
 
 
-def _write(
-    wanted: _Wanted,
-    out: Path,
-    maps: Mapping[str, benchmark.RecipeMaps | benchmark.FileMaps],
-    protocol: Protocol,
-) -> bool:
+def _write(wanted: _Wanted, out: Path, sources: Mapping[str, MapSource], protocol: Protocol) -> bool:
     """Write one page; False where nothing says what is marked."""
-    page = page_of(wanted.row, wanted.stored, wanted.oracle, maps[wanted.row.method], protocol)
+    row = wanted.row
+    page = page_of(row, wanted.stored, wanted.oracle, sources[row.method], protocol)
     if page is not None:
-        build.write_page(out / collect.page_name(wanted.row.key, wanted.row.method), page)
-        write_bytes(out / collect.thumbnail_name(wanted.row.key, wanted.row.method), _thumbnail(page, wanted, protocol))
+        build.write_page(out / collect.page_name(row.key, row.method), page)
+        write_bytes(out / collect.thumbnail_name(row.key, row.method), _thumbnail(page, wanted, protocol))
     return page is not None
 
 
@@ -147,64 +135,39 @@ def _thumbnail(page: ScanPage, wanted: _Wanted, protocol: Protocol) -> bytes:
 
 
 def page_of(
-    row: CohortScan,
-    stored: benchmark.StoredMap,
-    oracle: float,
-    maps: benchmark.RecipeMaps | benchmark.FileMaps,
-    protocol: Protocol,
+    row: CohortScan, stored: StoredScore, oracle: float, source: MapSource, protocol: Protocol
 ) -> ScanPage | None:
-    """The page of a judged scan: with the recipe's own mask, else the mask at the cohort's oracle threshold.
+    """The page of a judged scan: with the source's own mask, else the mask at the cohort's oracle threshold.
 
     None where there is neither, or no brain.
     """
-    scan_map, truth, mask = benchmark.load_map(stored.path)
-    brain, score = scan_map.dense(scan_map.brain), scan_map.dense(scan_map.score)
+    loaded, about = stored.load(), source.about
+    brain, score, truth, mask = loaded.brain, loaded.score, loaded.truth, loaded.mask
     if not brain.any() or (mask is None and np.isnan(oracle)):
         return None
-    flair, space, image = _image(stored, maps, protocol, score)
+    picture = source.picture(stored.case, protocol)
+    space = _cut_space(picture.space, protocol)
+    flair = score if picture.flair is None else protocol.cut(picture.flair)
     if mask is None:
-        mask = protocol.mask_at(score, brain, oracle, stored.spacing_mm)
+        mask = loaded.mask_at(protocol, oracle)
         threshold = Threshold(oracle, Threshold.ORACLE, f"the labels of {stored.case.dataset}")
     else:
-        threshold = _own_threshold(score, mask, maps)
+        threshold = _own_threshold(score, mask, about)
     if protocol.brain_only:
         truth, mask = truth & brain, mask & brain
-    scan = Scan.of(row.subject, Volume(flair, space), Mask(brain, space))
+    scan = Scan.of(row.subject, Volume(np.ascontiguousarray(flair), space), Mask(brain, space))
+    found, summary = Mask(mask, space), _summary(row, about, threshold, protocol, stored)
     return ScanPage(
         scan,
         Volume(score, space),
-        Mask(mask, space),
+        found,
         threshold,
-        _summary(row, scan, mask, threshold, maps, protocol, stored),
+        summary.measured(found, scan.brain, segment.lesions_of(found, scan.brain)),
         Mask(truth, space) if stored.has_truth else None,
         index=f"../{build.COHORT_PAGE}",
         row=row,
-        image=image,
+        image="score" if picture.flair is None else "FLAIR",
     )
-
-
-def _image(
-    stored: benchmark.StoredMap,
-    maps: benchmark.RecipeMaps | benchmark.FileMaps,
-    protocol: Protocol,
-    score: Any,
-) -> tuple[Any, Space, str]:
-    """FLAIR (x, y, z) on the judged grid, that grid, and what the image is; the score where there is no FLAIR."""
-    case = stored.case
-    if isinstance(maps, benchmark.FileMaps):
-        labelled, _, _ = maps.make(case, protocol)
-        space = _cut_space(labelled.scan.space, protocol)
-        flair = read_volume(case.flair) if case.flair is not None else None
-        source = case.score or case.mask
-        if flair is None or source is None or not flair.space.same_grid(read_volume(source).space):
-            return np.ascontiguousarray(score), space, "score"
-        whole = np.ones(flair.space.shape, dtype=np.bool_)
-        as_scan = Scan.of(case.subject, flair, Mask(whole, flair.space))
-        prepared = protocol.prepare(replace(labelled, scan=as_scan, labels=None, ignored=None)).scan
-    else:
-        prepared = protocol.prepare(maps.labelled(case, protocol)).scan
-        space = _cut_space(prepared.space, protocol)
-    return np.ascontiguousarray(protocol.cut(prepared.flair.array)), space, "FLAIR"
 
 
 def _cut_space(space: Space, protocol: Protocol) -> Space:
@@ -217,41 +180,25 @@ def _cut_space(space: Space, protocol: Protocol) -> Space:
     return Space((*space.shape[:2], height), vox_to_ras, space.name)
 
 
-def _own_threshold(score: Any, mask: BoolArray, maps: benchmark.RecipeMaps | benchmark.FileMaps) -> Threshold:
+def _own_threshold(score: NDArray[np.float32], mask: BoolArray, about: About) -> Threshold:
     """Where a mask cuts its score: the lowest value that it marks; just above the highest where it marks none."""
     value = float(score[mask].min()) if mask.any() else float(np.nextafter(score.max(), np.inf, dtype=score.dtype))
-    if isinstance(maps, benchmark.FileMaps):
-        return Threshold(value, "the mask that was given", "whatever its maker chose it on")
-    return Threshold(value, "the recipe's own rule; the lowest score that it marked", "no labels")
+    return Threshold(value, about.threshold_rule, about.threshold_chosen_on)
 
 
-def _summary(
-    row: CohortScan,
-    scan: Scan,
-    mask: BoolArray,
-    threshold: Threshold,
-    maps: benchmark.RecipeMaps | benchmark.FileMaps,
-    protocol: Protocol,
-    stored: benchmark.StoredMap,
-) -> Summary:
-    """What the page says of the scan, in the words of summary.json."""
-    recipe = maps.recipe if isinstance(maps, benchmark.RecipeMaps) else None
-    rule = recipe.threshold if recipe is not None else None
-    note = recipe.note(rule) if recipe is not None and rule is not None else ""
-    components = (
-        recipe.components if recipe is not None and rule is not None else protocol.components_at(scan.spacing_mm)
-    )
-    found = Mask(mask, scan.space)
+def _summary(row: CohortScan, about: About, threshold: Threshold, protocol: Protocol, stored: StoredScore) -> Summary:
+    """What the page says of the scan but for the measures of its mask, in the words of summary.json."""
+    components = about.components or protocol.components_at(stored.spacing_mm)
     return Summary(
         subject=row.subject,
         dataset=stored.case.dataset,
-        method=recipe.method if recipe is not None else row.method,
-        recipe=recipe.name if recipe is not None else None,
+        method=about.method or row.method,
+        recipe=about.recipe or None,
         threshold=threshold,
-        note=note,
+        note=about.note,
         site=row.site or None,
         qc=collect.quality_of(stored.figures),
         metrics={name: value for name, value in row.metrics.items() if value == value},
-        parameters=Parameters(protocol=asdict(protocol), components=asdict(components)),
+        parameters=Parameters(protocol=protocol.describe(), components=asdict(components)),
         versions=versions(),
-    ).measured(found, scan.brain, segment.lesions_of(found, scan.brain))
+    )

@@ -1,4 +1,4 @@
-"""What viewers said of scans: a JSON file of pass, fail or artefact and a note, by the scan's folder."""
+"""What viewers think of scans: a JSON file of pass, fail or artefact and a note, by the scan's folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flairline.cases.names import case_name, folder_names
+from flairline.cases.names import folder_names
 from flairline.errors import InputError
 from flairline.io.files import write_json
 from flairline.types import Case
@@ -65,14 +65,13 @@ def changed(verdicts: Mapping[str, Verdict], name: str, at: str, **fields: str) 
 def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tuple[list[Case], list[str]]:
     """Cases that did not fail, and the names of those that did.
 
-    A verdict knows its scan by the folder that `segment` gave it, or by "dataset/subject" as a benchmark's page does.
+    A verdict knows its scan by the folder that `segment` gave it, or by `Case.key` as a benchmark's page does.
     """
     failed = {name for name, verdict in verdicts.items() if verdict.verdict == "fail"}
     kept, left_out = [], []
     for case, folder in zip(cases, folder_names(cases), strict=True):
-        names = {folder, case_name(case)}
-        if names & failed:
-            left_out.append(case_name(case))
+        if {folder, case.key} & failed:
+            left_out.append(case.key)
         else:
             kept.append(case)
     return kept, left_out
@@ -80,7 +79,7 @@ def without_failed(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> tu
 
 def of_no_case(cases: Sequence[Case], verdicts: Mapping[str, Verdict]) -> list[str]:
     """Names in a file of verdicts that none of the cases has: of other scans, or of scans that were renamed."""
-    return sorted(verdicts.keys() - {case_name(case) for case in cases} - set(folder_names(cases)))
+    return sorted(verdicts.keys() - {case.key for case in cases} - set(folder_names(cases)))
 
 
 def _verdict(path: Path, name: str, entry: Any) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -14,8 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from flairline.io.files import write_json
+from flairline.io.store import content_key
 from flairline.synthesis.training_scans import synthesise
 
+VERSION = 1
+"""Goes up when the same seed gives other scans, so that old ones are made anew."""
 LESION_FREE_SHARE = 0.12
 """Share of the synthetic scans that have no lesion."""
 
@@ -29,10 +33,15 @@ def fill_cache(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Make `count` synthetic scans, those that are not there yet; the n-th depends on `seed` and n alone.
+    """Make `count` synthetic scans, those that are not there yet; the n-th depends on `seed`, n and what it is made of.
 
-    Returns the files' stems; each scan is two memory-mappable arrays, ``.image.npy`` and ``.truth.npy``.
+    They lie in a sub-folder that is named by the content of all that they depend on, so that scans of another seed,
+    other label maps or other shapes are never taken for these. Returns the files' stems; each scan is two
+    memory-mappable arrays, ``.image.npy`` and ``.truth.npy``.
     """
+    made_of = {"seed": seed, "class maps": [_digest(array) for array in class_maps]}
+    made_of["shapes"] = [_digest(array) for array in shapes or ()]
+    folder = folder / content_key("scans", VERSION, made_of)
     folder.mkdir(parents=True, exist_ok=True)
     stems = [folder / f"{index:05d}" for index in range(count)]
     missing = [i for i, stem in enumerate(stems) if not stem.with_suffix(".json").exists()]
@@ -43,6 +52,10 @@ def fill_cache(
             if progress:
                 progress(count - len(missing) + done, count)
     return stems
+
+
+def _digest(array: NDArray) -> str:
+    return hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).hexdigest()
 
 
 _held: dict = {}

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from flairline import recipes
-from flairline.benchmarking import run as experiments
-from flairline.benchmarking.judge import COHORT, RecipeMaps, Result, Row, labelled_by, load_map
+from flairline.benchmarking.judge import Result
 from flairline.benchmarking.paper import reconstruction, reconstruction_figure
+from flairline.benchmarking.plan import Plan
+from flairline.benchmarking.rows import COHORT, Row
+from flairline.benchmarking.run import run
+from flairline.benchmarking.source import RecipeSource, Reconstruction
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
+from flairline.learning.run import TrainingRun
 from flairline.report import collect
-
-
-def quiet(*_):
-    pass
 
 
 def test_rank_correlation_counts_only_methods_that_have_both():
@@ -39,8 +41,9 @@ def test_lines_take_the_cohorts_dice_and_methods_without_a_network_come_last():
         of_cohort = Row("mslub", method, "baur", COHORT, "dice_oracle", dice, 2)
         return [of_cohort, Row("mslub", method, "baur", "patient01", "dice_oracle", 0.99, 1)]
 
-    results = [Result(method=name, rows=rows(name, dice)) for name, dice in (("histeq", 0.4), ("intensity", 0.3))]
-    lines = reconstruction.make(results, [RecipeMaps(recipes.load(name)) for name in ("histeq", "intensity")])
+    baur = protocols.load("baur")
+    results = [Result(baur, name, rows=rows(name, dice)) for name, dice in (("histeq", 0.4), ("intensity", 0.3))]
+    lines = reconstruction.make(results, [RecipeSource(recipes.load(name)) for name in ("histeq", "intensity")])
     assert [(line.method, line.dice_oracle) for line in lines] == [("histeq", 0.4), ("intensity", 0.3)]
     assert all(math.isnan(line.l1_healthy) and math.isnan(line.dice) for line in lines)
     assert "over 0 methods: undefined" in reconstruction.as_markdown(lines)
@@ -54,7 +57,7 @@ def model(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("model")
     healthy = Phantoms(folder / "healthy", spacing_mm=4.0, seed=3).healthy(2)
-    registry.load("methods", "ae_dense")().train(TrainingData(healthy), folder / "ae", preset="test", max_minutes=0.2)
+    registry.load("methods", "ae_dense")().train(TrainingData(healthy), TrainingRun(folder / "ae", "test", 0.2))
     return folder / "ae"
 
 
@@ -62,28 +65,28 @@ def model(tmp_path_factory):
 def done(model, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     cases = Phantoms(out / "phantoms", subjects=2, spacing_mm=4.0, seed=1).cases()
-    maps = [RecipeMaps(recipes.load(name)) for name in (f"ae_dense={model}", "histeq")]
-    return out, cases, maps, experiments.run(cases, maps, [protocols.load("sound")], experiments.Settings(out), quiet)
+    sources = [RecipeSource(recipes.load(name)) for name in (f"ae_dense={model}", "histeq")]
+    return out, cases, sources, run(Plan(cases, sources, [protocols.load("sound")], out))
 
 
 def test_benchmark_writes_the_table_and_the_page_shows_it(done, model):
     out, _, _, ran = done
     with (out / "tables" / "reconstruction.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    values = {(row.method, row.metric): row.value for one in ran.results for row in one.rows if row.subject == COHORT}
+    values = {(row.method, row.metric): row.value for row in ran.rows if row.subject == COHORT}
     learned = rows[f"ae_dense={model}"]
     assert 0 < float(learned["l1_healthy"]) < 1
     assert float(learned["dice_oracle"]) == values[f"ae_dense={model}", "dice_oracle"]
     assert float(learned["dice"]) == values[f"ae_dense={model}", "dice"]
     assert rows["histeq"]["l1_healthy"] == "nan"
     assert ran.written["Reconstruction against Dice"].exists()
-    (document,) = [one for one in collect._documents(out) if one.kind == "reconstruction"]
+    (document,) = collect.cohort_of(out).documents
     assert len(document.lines) == 2
     assert any("over 1 methods: undefined" in note for note in document.notes)
 
 
 def test_figure_shows_the_largest_lesion_area_in_every_method(done):
-    out, cases, maps, ran = done
+    out, cases, sources, ran = done
     assert {path.name for path in (out / "figures").iterdir()} == {
         "figure4_sound_phantom.png",
         "figure4_sound_phantom.svg",
@@ -91,27 +94,26 @@ def test_figure_shows_the_largest_lesion_area_in_every_method(done):
     protocol = protocols.load("sound")
     chosen = reconstruction_figure.choose(ran.results, "phantom")
     areas = [
-        protocol.truth(protocol.prepare(labelled_by(maps[1], case, protocol))).sum(axis=(0, 1)) * 16.0 for case in cases
+        protocol.truth(protocol.prepare(sources[1].labelled(case, protocol))).sum(axis=(0, 1)) * 16.0 for case in cases
     ]
     assert chosen.area_mm2 == max(area.max() for area in areas) == chosen.truth.sum() * 16.0
     learned, equalised = (
-        reconstruction_figure.row_of(result, one, protocol, chosen)
-        for result, one in zip(ran.results, maps, strict=True)
+        reconstruction_figure.row_of(result, source, chosen)
+        for result, source in zip(ran.results, sources, strict=True)
     )
     assert equalised.reconstruction is None
     assert "does not" in equalised.note.replace("\n", " ")
-    stored = next(one for one in ran.results[0].stored["phantom", maps[0].name] if one.case == chosen.case)
-    scan_map = load_map(stored.path)[0]
-    np.testing.assert_array_equal(learned.score, scan_map.dense(scan_map.score)[:, :, chosen.z])
+    stored = next(scan for scan in ran.results[0].stored["phantom", sources[0].name] if scan.case == chosen.case)
+    np.testing.assert_array_equal(learned.score, stored.load().score[:, :, chosen.z])
     # The score is what is brighter than the reconstruction; both went back to the scan's grid by one interpolation.
     above = np.clip(learned.seen - learned.reconstruction, 0, None)
     assert np.corrcoef(above.ravel(), learned.score.ravel())[0, 1] > 0.95
 
 
 def test_one_slice_is_reconstructed_as_in_the_whole_scan(done):
-    _, cases, maps, _ = done
-    scorer = recipes.ready_scorer(maps[0].recipe)
-    scan = labelled_by(maps[0], cases[0], protocols.load("sound")).scan
+    _, cases, sources, _ = done
+    scorer = recipes.ready_scorer(sources[0].recipe)
+    scan = sources[0].labelled(cases[0], protocols.load("sound")).scan
     z = scan.space.shape[2] // 2
     for whole, alone in zip(scorer.reconstruction(scan), scorer.reconstruction(scan, only=z), strict=True):
         assert whole.array[:, :, z].any()
@@ -120,16 +122,24 @@ def test_one_slice_is_reconstructed_as_in_the_whole_scan(done):
     assert not scorer.reconstruction(scan, only=-1)[1].array.any()
 
 
-def test_a_statistical_atlas_stands_beside_a_network_and_the_different_grids_are_said(monkeypatch):
+def test_a_statistical_atlas_stands_beside_a_network_and_the_different_grids_are_named(tmp_path):
     grids = {"net": {"size": 128, "intensity": "unit"}, "atlas": {"shape": [91, 109, 91], "intensity": "unit"}}
-    monkeypatch.setattr(reconstruction, "_config", lambda name: {"l1_healthy": 0.1, "grid": grids[name]})
-    assert reconstruction._warnings(["net", "net"]) == []
-    assert reconstruction._warnings(["net", "atlas"]) == ["The models see slices of different size or intensity."]
+    known = {}
+    for name, grid in grids.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"format": 1, "l1_healthy": 0.1, "grid": grid}))
+        known[name] = RecipeSource(replace(recipes.load("histeq"), model=folder)).reconstruction_quality()
+    assert reconstruction.incomparable([known["net"], known["net"]]) == []
+    different = reconstruction.incomparable([known["net"], known["atlas"]])
+    assert different == ["The models see slices of different size or intensity."]
+    elsewhere = [known["net"], replace(known["net"], validated_on=frozenset({"other"}))]
+    assert "different scans" in reconstruction.incomparable(elsewhere)[0]
+    assert known["net"] == Reconstruction(0.1, frozenset(), known["net"].grid)
 
 
 def test_without_a_network_that_reconstructs_nothing_is_written(tmp_path):
     cases = Phantoms(tmp_path / "phantoms", subjects=1, spacing_mm=4.0).cases()
-    maps = [RecipeMaps(recipes.load("histeq"))]
-    experiments.run(cases, maps, [protocols.load("sound")], experiments.Settings(tmp_path / "out"), quiet)
+    run(Plan(cases, [RecipeSource(recipes.load("histeq"))], [protocols.load("sound")], tmp_path / "out"))
     assert not (tmp_path / "out" / "tables").exists()
     assert not (tmp_path / "out" / "figures").exists()

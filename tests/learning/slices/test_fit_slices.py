@@ -16,8 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 from flairline import registry
 from flairline.errors import InputError, ModelError
 from flairline.io.nifti import read_volume
-from flairline.learning.data import Source, TrainingData
+from flairline.learning.data import TrainingData
 from flairline.learning.loop import Budget, Objective, steps_done, train
+from flairline.learning.model import Source
+from flairline.learning.run import TrainingRun
 from flairline.learning.slices import fit_slices
 from flairline.learning.slices.slice_cache import OPEN_SCANS, SliceStore, TrainingSlices, ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid, to_slices
@@ -63,7 +65,7 @@ def test_patients_are_refused_without_the_flag(patients, tmp_path):
 
 
 def written(folder):
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npy")}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
 
 
 def test_slices_are_cut_once(healthy, tmp_path):
@@ -93,7 +95,7 @@ def test_slices_are_cut_anew_when_what_decides_them_changes(healthy, patients, s
         brain[: brain.shape[0] // 2] = False
         data = replace(data, cases=[replace(data.cases[0], brain=_mask(tmp_path / "b.nii.gz", brain, affine_of))])
     (after,) = store_slices(data, grid, tmp_path / "slices")
-    assert after.stem != before.stem
+    assert after.folder != before.folder
     if change == "truth":
         assert after.count == before.count - 1
 
@@ -122,8 +124,9 @@ def test_a_thousand_scans_do_not_take_a_thousand_open_files(tmp_path):
     stores = []
     for number in range(OPEN_SCANS + 50):
         store = SliceStore(tmp_path / f"{number}", Source("set", f"{number}", "", ""), 1)
-        np.save(store.stem.with_suffix(".images.npy"), np.full((1, 4, 4), number, np.float16))
-        np.save(store.stem.with_suffix(".brains.npy"), np.ones((1, 4, 4), np.bool_))
+        store.folder.mkdir()
+        np.save(store.folder / "images.npy", np.full((1, 4, 4), number, np.float16))
+        np.save(store.folder / "brains.npy", np.ones((1, 4, 4), np.bool_))
         stores.append(store)
     before = len(list(Path("/proc/self/fd").iterdir()))
     slices = ValidationSlices(stores, len(stores))
@@ -172,18 +175,19 @@ class OneWeight(Objective):
 def go(folder, budget=None, resume=False, batch=2, **how):
     budget = budget or Budget(12, validate_every=4)
     objective = OneWeight(budget, **how)
-    numbers = Numbers(budget.steps * batch, steps_done(folder) * batch if resume else 0)
+    run = TrainingRun(folder, device="cpu", resume=resume)
+    numbers = Numbers(budget.steps * batch, steps_done(run.work) * batch if resume else 0)
     loaders = DataLoader(numbers, batch), DataLoader(Numbers(2), 2)
-    return *train(objective, *loaders, folder, resume, "cpu"), numbers.seen
+    return *train(objective, *loaders, run), numbers.seen
 
 
 @pytest.mark.parametrize("what", [RuntimeError("the machine went down"), KeyboardInterrupt()])
 def test_a_training_that_was_stopped_goes_on_with_what_it_has_not_seen(tmp_path, what):
     with pytest.raises(type(what)):
         go(tmp_path, at=5, what=what)
-    assert steps_done(tmp_path) == 5
+    assert steps_done(tmp_path / "training") == 5
     _, curve, seen = go(tmp_path, resume=True)
-    assert seen == list(range(10, 24)) and curve.last_step == steps_done(tmp_path) == 12
+    assert seen == list(range(10, 24)) and curve.last_step == steps_done(tmp_path / "training") == 12
     assert curve.steps[0] == 4 and curve.steps == sorted(curve.steps)
     _, again, seen = go(tmp_path, resume=True)
     assert seen == [] and again.values == curve.values and again.best == curve.best, "nothing is left to do"
@@ -204,7 +208,8 @@ def test_a_stopped_training_ends_as_the_whole_one(tmp_path):
         go(tmp_path / "parts", at=5, what=RuntimeError())
     go(tmp_path / "parts", resume=True)
     whole, parts = (
-        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "parts")
+        torch.load(tmp_path / name / "training" / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("whole", "parts")
     )
     assert whole["global_step"] == parts["global_step"] == 12
     torch.testing.assert_close(whole["state_dict"], parts["state_dict"])
@@ -264,21 +269,21 @@ def test_a_loss_that_is_no_number_ends_the_training_and_leaves_the_checkpoint_be
         go(tmp_path, at=3, what=RuntimeError())
     with pytest.raises(ModelError, match=r"became nan at step 6.*--resume") as error:
         go(tmp_path, resume=True, at=6)
-    assert "\n" not in str(error.value) and steps_done(tmp_path) == 3
+    assert "\n" not in str(error.value) and steps_done(tmp_path / "training") == 3
 
 
 def test_a_training_that_begins_again_forgets_the_one_before(tmp_path):
     go(tmp_path)
-    assert steps_done(tmp_path) == 12
+    assert steps_done(tmp_path / "training") == 12
     with pytest.raises(ModelError):
         go(tmp_path, at=2)  # ends before its first checkpoint, as one that is killed
-    assert steps_done(tmp_path) == 0, "--resume would go on from the other training"
+    assert steps_done(tmp_path / "training") == 0, "--resume would go on from the other training"
 
 
 @pytest.mark.parametrize("harm", ["cut off", "a pickle", "empty", "foreign"])
 def test_a_harmed_checkpoint_gets_one_line_and_no_pickle_is_run(tmp_path, harm):
     go(tmp_path)
-    last = tmp_path / "checkpoints" / "last.ckpt"
+    last = tmp_path / "training" / "checkpoints" / "last.ckpt"
     if harm == "a pickle":
         torch.save({"global_step": 3, "code": Evil(tmp_path / "ran")}, last)
     elif harm == "foreign":
@@ -302,7 +307,7 @@ class Evil:
 
 def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     go(tmp_path, Budget(4, validate_every=2))
-    last = tmp_path / "checkpoints" / "last.ckpt"
+    last = tmp_path / "training" / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
 
     def fails(*_):
@@ -322,7 +327,9 @@ def test_checkpoints_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 def model(healthy, tmp_path_factory):
     """A `vae` of the preset test."""
     folder = tmp_path_factory.mktemp("vae") / "model"
-    registry.load("methods", "vae")().train(healthy, folder, preset="test", max_minutes=1, licences=["phantom: none"])
+    registry.load("methods", "vae")().train(
+        replace(healthy, licences=("phantom: none",)), TrainingRun(folder, "test", max_minutes=1)
+    )
     return folder
 
 
@@ -352,11 +359,11 @@ def test_quantiles_of_healthy_brain_rise_and_are_the_methods_own(model):
     assert values == sorted(values) and 0 < values[0] < values[-1]
 
 
-@pytest.mark.parametrize("changed", [{"seed": 1}, {"grid": SliceGrid(32, "equalised")}])
-def test_only_the_same_training_goes_on(model, healthy, changed):
+@pytest.mark.parametrize(("seed", "grid"), [(1, None), (0, SliceGrid(32, "equalised"))])
+def test_only_the_same_training_goes_on(model, healthy, seed, grid):
     vae = registry.load("methods", "vae")()
     with pytest.raises(InputError, match=r"is another one \((seed|intensity) changed\)") as error:
-        vae.train(healthy, model, **{"preset": "test", "resume": True, **changed})
+        fit_slices.fit_slices(vae, healthy, TrainingRun(model, "test", resume=True, seed=seed), grid)
     assert "\n" not in str(error.value)
 
 
@@ -376,49 +383,49 @@ def test_a_resumed_training_begins_at_its_step_with_unseen_slices(healthy, tmp_p
 
     monkeypatch.setattr(fit_slices, "TrainingSlices", Watched)
     with pytest.raises(KeyboardInterrupt):
-        vae.train(healthy, tmp_path / "model", preset="test", max_minutes=1)
+        vae.train(healthy, TrainingRun(tmp_path / "model", "test", max_minutes=1))
     assert not (tmp_path / "model" / "config.json").exists()
     done = steps_done(tmp_path / "model" / "training")
     assert 0 < done < 10
     asked.clear()
-    vae.train(healthy, tmp_path / "model", preset="test", max_minutes=1, resume=True)
+    vae.train(healthy, TrainingRun(tmp_path / "model", "test", max_minutes=1, resume=True))
     assert begun == [0, 4 * done] and asked == list(range(4 * done, 4 * 40))
     assert json.loads((tmp_path / "model" / "config.json").read_text())["training"]["steps"] == 40
 
 
 def test_the_device_of_the_method_trains(healthy, tmp_path, monkeypatch):
     used = []
-    monkeypatch.setattr(fit_slices, "train", lambda *given: used.append(given[5]) or (_ for _ in ()).throw(Stop))
+    monkeypatch.setattr(fit_slices, "train", lambda *given: used.append(given[3].device) or (_ for _ in ()).throw(Stop))
     vae = registry.load("methods", "vae")(device="cpu")
     with pytest.raises(Stop):
-        vae.train(healthy, tmp_path / "model", preset="test")
+        vae.train(healthy, TrainingRun(tmp_path / "model", "test"))
     assert used == ["cpu"]
     with pytest.raises(InputError, match="Wanted the device 'banana', but this machine has"):
-        vae.train(healthy, tmp_path / "model", preset="test", device="banana")
+        vae.train(healthy, TrainingRun(tmp_path / "model", "test", device="banana"))
 
 
 @pytest.mark.parametrize("device", ["cpu:0", "cpu:1", "cuda:99", "cpu:x"])
 def test_a_device_by_number_trains_or_is_refused(healthy, tmp_path, device):
     vae = registry.load("methods", "vae")()
     if device == "cpu:0":
-        vae.train(healthy, tmp_path / "model", preset="test", max_minutes=0.01, device=device)
+        vae.train(healthy, TrainingRun(tmp_path / "model", "test", 0.01, device))
         assert (tmp_path / "model" / "config.json").exists()
         return
     with pytest.raises(InputError, match=f"Wanted the device '{device}', but this machine has"):
-        vae.train(healthy, tmp_path / "model", preset="test", device=device)
+        vae.train(healthy, TrainingRun(tmp_path / "model", "test", device=device))
 
 
 def test_a_broken_note_of_the_training_gets_one_line(model, healthy, tmp_path):
     folder = shutil.copytree(model, tmp_path / "model")
     (folder / "training" / "setup.json").write_text("{")
     with pytest.raises(ModelError, match=r"setup\.json is broken, so the training cannot go on") as error:
-        registry.load("methods", "vae")().train(healthy, folder, preset="test", resume=True)
+        registry.load("methods", "vae")().train(healthy, TrainingRun(folder, "test", resume=True))
     assert "\n" not in str(error.value)
 
 
 def test_the_same_seed_trains_the_same_weights(model, healthy, tmp_path):
     again = tmp_path / "model"
-    registry.load("methods", "vae")().train(healthy, again, preset="test", max_minutes=1)
+    registry.load("methods", "vae")().train(healthy, TrainingRun(again, "test", max_minutes=1))
     assert (again / "weights.safetensors").read_bytes() == (model / "weights.safetensors").read_bytes()
 
 

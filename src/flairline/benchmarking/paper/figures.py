@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result, StoredMap, labelled_by, load_map
-from flairline.benchmarking.paper.tables import CONTROLS, paper_name
+from flairline.benchmarking.judge import Result
+from flairline.benchmarking.paper.published import dataset_name
+from flairline.benchmarking.source import MapSource
 from flairline.drawing.palette import PRINT_COLOURS, PRINT_DASHES, TRUTH_COLOUR
 from flairline.evaluation.counts import precision_recall
 from flairline.evaluation.protocols import Protocol
@@ -48,55 +49,56 @@ class Sample:
     truth: BoolArray
 
 
-def write(
-    folder: Path, results: Sequence[Result], maps: Sequence[RecipeMaps | FileMaps], progress: Progress
-) -> list[Path]:
-    """Write all figures of all protocols that were run, while the intermediate maps are still there.
+def write(folder: Path, results: Sequence[Result], sources: Sequence[MapSource], progress: Progress) -> list[Path]:
+    """Write all figures of all protocols that were run, while the stored scores are still there.
 
     Raises
     ------
     OutputError
         The folder cannot be written to.
     """
-    by_name, paths = {one.name: one for one in maps}, []
-    for protocol in dict.fromkeys(result.protocol for result in results if result.protocol):
-        mine = [result for result in results if result.protocol == protocol and result.counts]
-        if not mine:
+    by_name, paths = {source.name: source for source in sources}, []
+    for protocol in dict.fromkeys(result.protocol for result in results):
+        by_protocol = [result for result in results if result.protocol == protocol and result.counts]
+        if not by_protocol:
             continue
-        for number, result in enumerate(mine):
-            progress(f"drawing {result.method}, {protocol.name}", number, len(mine))
+        for number, result in enumerate(by_protocol):
+            progress(f"drawing {result.method}, {protocol.name}", number, len(by_protocol))
             where = f"{protocol.name}_{file_name(result.method)}"
-            if result.method not in CONTROLS:
-                samples = list(choose_samples(result, protocol, by_name[result.method]))
+            if not by_name[result.method].about.is_control:
+                samples = list(choose_samples(result, by_name[result.method]))
                 if samples:
                     paths += save(folder / f"figure2_{where}", draw_inputs(samples, protocol))
                     paths += save(folder / f"figure3_{where}", draw_results(samples, result))
             paths += save(folder / f"dice_by_threshold_{where}", draw_dice_by_threshold(result))
-            paths += save(folder / f"dice_by_lesion_size_{where}", draw_dice_by_size(result, protocol))
-        paths += save(folder / f"precision_recall_{protocol.name}", draw_precision_recall(mine))
+            paths += save(folder / f"dice_by_lesion_size_{where}", draw_dice_by_size(result))
+        paths += save(folder / f"precision_recall_{protocol.name}", draw_precision_recall(by_protocol))
     return paths
 
 
-def choose_samples(result: Result, protocol: Protocol, maps: RecipeMaps | FileMaps) -> Iterator[Sample]:
+def choose_samples(result: Result, source: MapSource) -> Iterator[Sample]:
     """Two scans of each data set: those a third and two thirds up the list by lesion volume, not the best ones.
 
     The slice is the one with most truth.
     """
+    protocol = result.protocol
     for (dataset, _), stored in result.stored.items():
         threshold = result.counts[dataset, result.method].oracle().threshold
         if np.isnan(threshold):
             continue
-        with_lesions = [(int(load_map(one.path)[1].sum()), one) for one in stored if one.has_truth and one.case.flair]
-        ordered = [one for voxels, one in sorted(with_lesions, key=lambda pair: pair[0]) if voxels]
+        drawn = [scan for scan in stored if scan.has_truth and scan.case.flair]
+        by_volume = sorted(((int(scan.load().truth.sum()), scan) for scan in drawn), key=lambda pair: pair[0])
+        ordered = [scan for voxels, scan in by_volume if voxels]
         places = [len(ordered) * part // (SAMPLES + 1) for part in range(1, SAMPLES + 1)]
-        for one in [ordered[place] for place in places] if len(ordered) > SAMPLES else ordered:
-            truth, mask = load_map(one.path)[1], _mask_of(one, protocol, threshold)
-            flair = protocol.cut(protocol.prepare(labelled_by(maps, one.case, protocol)).scan.flair.array)
+        for scan in [ordered[place] for place in places] if len(ordered) > SAMPLES else ordered:
+            loaded = scan.load()
+            truth, mask = loaded.truth, loaded.mask_at(protocol, threshold)
+            flair = protocol.cut(protocol.prepare(source.labelled(scan.case, protocol)).scan.flair.array)
             z = int(truth.sum(axis=(0, 1)).argmax())
-            yield Sample(paper_name(dataset), one.case.subject, flair[:, :, z], mask[:, :, z], truth[:, :, z])
+            yield Sample(dataset_name(dataset), scan.case.subject, flair[:, :, z], mask[:, :, z], truth[:, :, z])
 
 
-def dice_by_size(result: Result, dataset: str, protocol: Protocol) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def dice_by_size(result: Result, dataset: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Dice of the cohort's lesions of each size in `SIZES_ML`, and how many lesions of that size there are.
 
     A found component that touches lesions belongs to the one it shares most voxels with; a wholly false one to the
@@ -106,11 +108,12 @@ def dice_by_size(result: Result, dataset: str, protocol: Protocol) -> tuple[NDAr
     n_classes = len(SIZES_ML) - 1
     true, false, drawn, lesions = (np.zeros(n_classes, np.int64) for _ in range(4))
     threshold = result.counts[dataset, result.method].oracle().threshold
-    for one in result.stored[dataset, result.method]:
-        if not one.has_truth or np.isnan(threshold):
+    for scan in result.stored[dataset, result.method]:
+        if not scan.has_truth or np.isnan(threshold):
             continue
-        truth, mask = load_map(one.path)[1], _mask_of(one, protocol, threshold)
-        voxel_ml = float(np.prod(one.spacing_mm)) / 1000.0
+        loaded = scan.load()
+        truth, mask = loaded.truth, loaded.mask_at(result.protocol, threshold)
+        voxel_ml = float(np.prod(scan.spacing_mm)) / 1000.0
         truth_labels, truth_sizes = label_components(truth)
         found_labels, found_sizes = label_components(mask)
         classes = _class_of(truth_sizes * voxel_ml)
@@ -127,7 +130,7 @@ def dice_by_size(result: Result, dataset: str, protocol: Protocol) -> tuple[NDAr
 
 def draw_inputs(samples: Sequence[Sample], protocol: Protocol) -> Figure:
     """Figure 2: slices as the method gets them, and the same with the truth's outline."""
-    figure, axes = picture_grid(2, len(samples))
+    figure, axes = picture_axes(2, len(samples))
     for column, sample in enumerate(samples):
         _show(axes[0][column], sample.flair)
         _show(axes[1][column], sample.flair)
@@ -140,15 +143,14 @@ def draw_inputs(samples: Sequence[Sample], protocol: Protocol) -> Figure:
 
 def draw_results(samples: Sequence[Sample], result: Result) -> Figure:
     """Figure 3: input, mask at the threshold that is best for the data set, truth."""
-    figure, axes = picture_grid(3, len(samples))
+    figure, axes = picture_axes(3, len(samples))
     for column, sample in enumerate(samples):
         _show(axes[0][column], sample.flair)
         _show(axes[1][column], sample.mask.astype(np.float32))
         _show(axes[2][column], sample.truth.astype(np.float32))
         axes[0][column].set_title(f"{sample.dataset}\n{sample.scan}", fontsize=8)
     _name_rows(axes, ("input", "found (oracle)", "truth"))
-    name = result.protocol.name if result.protocol else ""
-    figure.suptitle(f"{result.method} by {name},\nat each data set's oracle threshold", fontsize=9)
+    figure.suptitle(f"{result.method} by {result.protocol.name},\nat each data set's oracle threshold", fontsize=9)
     return figure
 
 
@@ -166,7 +168,7 @@ def draw_precision_recall(results: Sequence[Result]) -> Figure:
             if counts.positives:
                 precision, recall = precision_recall(counts)
                 _line(axis, recall, precision, colour, dashes, result.method)
-        axis.set(title=paper_name(dataset), xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+        axis.set(title=dataset_name(dataset), xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         axis.legend(fontsize=7, frameon=False)
     return figure
 
@@ -176,40 +178,34 @@ def draw_dice_by_threshold(result: Result) -> Figure:
     figure, axes = _panels(len(result.stored))
     for axis, (dataset, _) in zip(axes, result.stored, strict=True):
         counts = result.counts[dataset, result.method]
-        axis.set(title=paper_name(dataset), xlabel=f"threshold on {result.method}", ylabel="Dice", ylim=(0, 1))
+        axis.set(title=dataset_name(dataset), xlabel=f"threshold on {result.method}", ylabel="Dice", ylim=(0, 1))
         if not counts.positives:
             continue
-        thresholds, before, after = (counts.grid or counts).dice_curves()
+        thresholds, before, after = (counts.tried or counts).dice_curves()
         marked = np.isfinite(thresholds) & (thresholds >= counts.minimum) & (thresholds <= counts.maximum)
         _line(axis, thresholds[marked], before[marked], PRINT_COLOURS[0], PRINT_DASHES[1], "before the filter")
         _line(axis, thresholds[marked], after[marked], PRINT_COLOURS[1], PRINT_DASHES[0], "after the filter")
         oracle = counts.oracle()
         axis.plot(oracle.threshold, oracle.dice, "o", color="black", markersize=4, label=f"oracle {oracle.dice:.3f}")
         axis.legend(fontsize=7, frameon=False)
-    figure.suptitle(f"{result.method} by {result.protocol.name if result.protocol else ''}", fontsize=9)
+    figure.suptitle(f"{result.method} by {result.protocol.name}", fontsize=9)
     return figure
 
 
-def draw_dice_by_size(result: Result, protocol: Protocol) -> Figure:
+def draw_dice_by_size(result: Result) -> Figure:
     """Dice by lesion size at the oracle threshold, with the number of lesions of each size."""
     figure, axes = _panels(len(result.stored))
     names = [f"{low:g} to {high:g}" for low, high in pairwise(SIZES_ML[:-1])]
     names.append(f"{SIZES_ML[-2]:g} and more")
     for axis, (dataset, _) in zip(axes, result.stored, strict=True):
-        dice, lesions = dice_by_size(result, dataset, protocol)
+        dice, lesions = dice_by_size(result, dataset)
         axis.bar(range(len(dice)), np.nan_to_num(dice), color=PRINT_COLOURS[0], edgecolor="black", linewidth=0.6)
         for place, (value, count) in enumerate(zip(dice, lesions, strict=True)):
             axis.text(place, np.nan_to_num(value) + 0.02, f"{count}", ha="center", fontsize=7)
         axis.set_xticks(range(len(dice)), names, fontsize=7, rotation=30, ha="right")
-        axis.set(title=paper_name(dataset), xlabel="lesion, ml", ylabel="Dice", ylim=(0, 1.05))
-    figure.suptitle(f"{result.method} by {protocol.name};\nnumbers: lesions of that size", fontsize=9)
+        axis.set(title=dataset_name(dataset), xlabel="lesion, ml", ylabel="Dice", ylim=(0, 1.05))
+    figure.suptitle(f"{result.method} by {result.protocol.name};\nnumbers: lesions of that size", fontsize=9)
     return figure
-
-
-def _mask_of(one: StoredMap, protocol: Protocol, threshold: float) -> BoolArray:
-    scan_map = load_map(one.path)[0]
-    score, brain = scan_map.dense(scan_map.score), scan_map.dense(scan_map.brain)
-    return protocol.mask_at(score, brain, threshold, one.spacing_mm)
 
 
 def _class_of(volumes_ml: NDArray) -> NDArray[np.int64]:
@@ -258,7 +254,7 @@ def _show(axis: Axes, array: NDArray[np.float32]) -> None:
     axis.imshow(as_shown(array), cmap="gray", origin="lower", vmin=low, vmax=high, interpolation="nearest")
 
 
-def picture_grid(rows: int, columns: int) -> tuple[Figure, Any]:
+def picture_axes(rows: int, columns: int) -> tuple[Figure, Any]:
     """A figure for pictures, and its axes (rows, columns)."""
     from matplotlib.figure import Figure
 

@@ -6,19 +6,17 @@ quality. Methods without a reconstruction (`histeq`) stand in the same table.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from flairline.benchmarking.judge import COHORT, FileMaps, RecipeMaps, Result
+from flairline.benchmarking.judge import Result
+from flairline.benchmarking.rows import COHORT
+from flairline.benchmarking.source import MapSource, Reconstruction
 from flairline.io.files import write_text
-from flairline.learning.model import load_any_config
+from flairline.io.tables import csv_of, markdown_text
 
 NAN = float("nan")
 FEWEST = 3
@@ -45,25 +43,16 @@ class Line:
     dice: float
 
 
-def l1_healthy(maps: RecipeMaps | FileMaps) -> float:
-    """Reconstruction error of a method's model on its healthy validation slices; NaN where there is none.
+def make(results: Sequence[Result], sources: Sequence[MapSource]) -> list[Line]:
+    """The table's lines, by data set, protocol and error; methods without a reconstruction come last.
 
     Raises
     ------
     ModelError
-        The model folder is broken.
+        A model folder is broken.
     """
-    return float(_config(maps).get("l1_healthy", NAN))
-
-
-def is_reconstructing(maps: RecipeMaps | FileMaps) -> bool:
-    """Whether the method's model learned to reconstruct slices."""
-    return "l1_healthy" in _config(maps)
-
-
-def make(results: Sequence[Result], maps: Sequence[RecipeMaps | FileMaps]) -> list[Line]:
-    """The table's lines, by data set, protocol and error; methods without a reconstruction come last."""
-    errors = {one.name: l1_healthy(one) for one in maps}
+    quality = {source.name: source.reconstruction_quality() for source in sources}
+    errors = {name: NAN if known is None else known.l1_healthy for name, known in quality.items()}
     values: dict[tuple[str, str, str], dict[str, float]] = {}
     for result in results:
         for row in result.rows:
@@ -86,67 +75,54 @@ def rank_correlation(errors: Sequence[float], dices: Sequence[float]) -> tuple[f
     return float(stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic), len(pairs)
 
 
-def as_csv(lines: Sequence[Line]) -> str:
-    """All columns; undefined values are nan."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Line)])
-    writer.writerows(astuple(line) for line in lines)
-    return text.getvalue()
-
-
-def as_markdown(lines: Sequence[Line], notes: Sequence[str] = ()) -> str:
-    """Caption, table, the rank correlation of each data set and protocol, and `notes`."""
-    head = ("data set", "protocol", "method", "healthy L1", "oracle Dice", "Dice without labels")
-    cells = [
-        (
+def printed(lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
+    """Columns and cells as people read them."""
+    return ["data set", "protocol", "method", "healthy L1", "oracle Dice", "Dice without labels"], [
+        [
             line.dataset,
             line.protocol,
             line.method,
             _number(line.l1_healthy, 4),
-            *map(_number, (line.dice_oracle, line.dice)),
-        )
+            _number(line.dice_oracle),
+            _number(line.dice),
+        ]
         for line in lines
     ]
-    rows = (head, ("---",) * len(head), *cells)
-    body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def as_markdown(lines: Sequence[Line], notes: Sequence[str] = ()) -> str:
+    """Caption, table, the rank correlation of each data set and protocol, and `notes`."""
     below = "\n".join(f"- {note}" for note in (*_correlations(lines), *notes))
-    return f"**Reconstruction.** {CAPTION}\n\n{body}\n\n{below}\n"
+    return f"**Reconstruction.** {CAPTION}\n\n{markdown_text(*printed(lines))}\n\n{below}\n"
 
 
-def write(folder: Path, results: Sequence[Result], maps: Sequence[RecipeMaps | FileMaps]) -> None:
+def write(folder: Path, results: Sequence[Result], sources: Sequence[MapSource]) -> None:
     """Write FOLDER/reconstruction.csv and .md. Raises `OutputError`, and `ModelError` for a broken model folder."""
-    lines = make(results, maps)
-    write_text(folder / "reconstruction.csv", as_csv(lines))
-    write_text(folder / "reconstruction.md", as_markdown(lines, _warnings(maps)))
+    lines = make(results, sources)
+    known = [quality for source in sources if (quality := source.reconstruction_quality()) is not None]
+    write_text(folder / "reconstruction.csv", csv_of(Line, lines))
+    write_text(folder / "reconstruction.md", as_markdown(lines, incomparable(known)))
+
+
+def incomparable(known: Sequence[Reconstruction]) -> list[str]:
+    """What makes the errors of these models no fair comparison, in words."""
+    notes = []
+    if len({quality.validated_on for quality in known}) > 1:
+        notes.append("The models were validated on different scans: their errors are not comparable.")
+    if len({quality.grid for quality in known}) > 1:
+        notes.append("The models see slices of different size or intensity.")
+    return notes
 
 
 def _correlations(lines: Sequence[Line]) -> Iterator[str]:
     for dataset, protocol in dict.fromkeys((line.dataset, line.protocol) for line in lines):
-        mine = [line for line in lines if (line.dataset, line.protocol) == (dataset, protocol)]
-        value, n = rank_correlation([line.l1_healthy for line in mine], [line.dice_oracle for line in mine])
-        said = f"{value:+.2f}" if value == value else "undefined"
+        group = [line for line in lines if (line.dataset, line.protocol) == (dataset, protocol)]
+        value, n = rank_correlation([line.l1_healthy for line in group], [line.dice_oracle for line in group])
+        words = f"{value:+.2f}" if value == value else "undefined"
         yield (
-            f"{dataset}, {protocol}: rank correlation (Spearman) of healthy L1 and oracle Dice over {n} methods: {said}"
-            " (-1: the better the reconstruction, the better the Dice)"
+            f"{dataset}, {protocol}: rank correlation (Spearman) of healthy L1 and oracle Dice over {n} methods:"
+            f" {words} (-1: the better the reconstruction, the better the Dice)"
         )
-
-
-def _warnings(maps: Sequence[RecipeMaps | FileMaps]) -> list[str]:
-    """What makes the errors of these models no fair comparison."""
-    configs = [config for config in map(_config, maps) if "l1_healthy" in config]
-    held = {
-        tuple(sorted(scan["voxels_sha256"] for scan in config.get("training", {}).get("validation_scans", ())))
-        for config in configs
-    }
-    grids = {json.dumps(config.get("grid", {}), sort_keys=True) for config in configs}  # of slices, or of an atlas
-    notes = ["The models were validated on different scans: their errors are not comparable."] if len(held) > 1 else []
-    return notes + (["The models see slices of different size or intensity."] if len(grids) > 1 else [])
-
-
-def _config(maps: RecipeMaps | FileMaps) -> dict[str, Any]:
-    model = maps.recipe.model if isinstance(maps, RecipeMaps) else None
-    return {} if model is None else load_any_config(model)
 
 
 def _number(value: float, digits: int = 3) -> str:

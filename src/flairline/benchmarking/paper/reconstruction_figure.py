@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.benchmarking.judge import FileMaps, RecipeMaps, Result, StoredMap, labelled_by, load_map
-from flairline.benchmarking.paper.figures import as_shown, file_name, picture_grid, save
-from flairline.benchmarking.paper.tables import paper_name
+from flairline.benchmarking.judge import Result
+from flairline.benchmarking.paper.figures import as_shown, file_name, picture_axes, save
+from flairline.benchmarking.paper.published import dataset_name
+from flairline.benchmarking.source import MapSource
+from flairline.benchmarking.store import StoredScore
 from flairline.drawing.palette import TRUTH_COLOUR
 from flairline.evaluation.protocols import Protocol
 from flairline.learning.slices.slices import to_unit
-from flairline.recipes import ready_scorer
 from flairline.types import BoolArray, Case, Progress, Scan
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Row:
+class Shown:
     """What one method makes of the slice; images are (x, y), None where there is none, which `note` explains."""
 
     method: str
@@ -52,20 +53,18 @@ class Row:
     note: str = ""
 
 
-def write(
-    folder: Path, results: Sequence[Result], maps: Sequence[RecipeMaps | FileMaps], progress: Progress
-) -> list[Path]:
-    """Write FOLDER/figure4_PROTOCOL_DATASET.{png,svg} while the intermediate maps are there. Raises `OutputError`."""
-    by_name, paths = {one.name: one for one in maps}, []
-    for protocol in dict.fromkeys(result.protocol for result in results if result.protocol):
-        mine = [result for result in results if result.protocol == protocol]
-        datasets = list(dict.fromkeys(dataset for result in mine for dataset, _ in result.stored))
+def write(folder: Path, results: Sequence[Result], sources: Sequence[MapSource], progress: Progress) -> list[Path]:
+    """Write FOLDER/figure4_PROTOCOL_DATASET.{png,svg} while the stored scores are there. Raises `OutputError`."""
+    by_name, paths = {source.name: source for source in sources}, []
+    for protocol in dict.fromkeys(result.protocol for result in results):
+        by_protocol = [result for result in results if result.protocol == protocol]
+        datasets = list(dict.fromkeys(dataset for result in by_protocol for dataset, _ in result.stored))
         for number, dataset in enumerate(datasets):
             progress(f"drawing reconstructions, {protocol.name}", number, len(datasets))
-            chosen = choose(mine, dataset)
+            chosen = choose(by_protocol, dataset)
             if chosen is None:
                 continue
-            rows = [row_of(result, by_name[result.method], protocol, chosen) for result in mine]
+            rows = [row_of(result, by_name[result.method], chosen) for result in by_protocol]
             where = folder / f"figure4_{protocol.name}_{file_name(dataset)}"
             paths += save(where, draw(rows, chosen, protocol))
     return paths
@@ -73,37 +72,37 @@ def write(
 
 def choose(results: Sequence[Result], dataset: str) -> Chosen | None:
     """The judged slice with the largest lesion area of all scans of a data set; None if no scan has a lesion."""
-    stored: dict[tuple[str, str], StoredMap] = {}
+    stored: dict[str, StoredScore] = {}
     for result in results:
-        for one in result.stored.get((dataset, result.method), []):
-            if one.has_truth and one.case.flair is not None:
-                stored.setdefault((one.case.subject, one.case.session), one)
+        for scan in result.stored.get((dataset, result.method), []):
+            if scan.has_truth and scan.case.flair is not None:
+                stored.setdefault(scan.case.key, scan)
     best = None
-    for one in stored.values():
-        truth = load_map(one.path)[1]
-        areas_mm2 = truth.sum(axis=(0, 1)) * one.spacing_mm[0] * one.spacing_mm[1]
+    for scan in stored.values():
+        truth = scan.load().truth
+        areas_mm2 = truth.sum(axis=(0, 1)) * scan.spacing_mm[0] * scan.spacing_mm[1]
         z = int(areas_mm2.argmax())
         if areas_mm2[z] > (best.area_mm2 if best else 0.0):
-            best = Chosen(one.case, z, truth[:, :, z].copy(), float(areas_mm2[z]))
+            best = Chosen(scan.case, z, truth[:, :, z].copy(), float(areas_mm2[z]))
     return best
 
 
-def row_of(result: Result, maps: RecipeMaps | FileMaps, protocol: Protocol, chosen: Chosen) -> Row:
+def row_of(result: Result, source: MapSource, chosen: Chosen) -> Shown:
     """What a method sees, expects and scores in the chosen slice: the network runs on that slice alone."""
-    scan = protocol.prepare(labelled_by(maps, chosen.case, protocol)).scan
+    protocol = result.protocol
+    scan = protocol.prepare(source.labelled(chosen.case, protocol)).scan
     z = chosen.z + (protocol.slices[0] if protocol.slices else 0)
-    seen, healthy, note = _unit(scan)[:, :, z], None, "none: it does\nnot reconstruct"
-    scorer: Any = ready_scorer(maps.recipe) if isinstance(maps, RecipeMaps) else None
-    if hasattr(scorer, "reconstruction"):
-        pair = scorer.reconstruction(scan, only=z)
-        seen, healthy = (image.array[:, :, z].copy() for image in pair)
-        note = ""
-    return Row(result.method, seen, healthy, _score(result, chosen), note)
+    pair = source.reconstruction(scan, z)
+    if pair is None:
+        seen = _unit(scan)[:, :, z]
+        return Shown(result.method, seen, None, _score(result, chosen), "none: it does\nnot reconstruct")
+    seen, healthy = (image.array[:, :, z].copy() for image in pair)
+    return Shown(result.method, seen, healthy, _score(result, chosen))
 
 
-def draw(rows: Sequence[Row], chosen: Chosen, protocol: Protocol) -> Figure:
+def draw(rows: Sequence[Shown], chosen: Chosen, protocol: Protocol) -> Figure:
     """One row a method; columns as `COLUMNS`."""
-    figure, axes = picture_grid(len(rows), len(COLUMNS))
+    figure, axes = picture_axes(len(rows), len(COLUMNS))
     names = _short([row.method for row in rows])
     for row, line, name in zip(rows, axes, names, strict=True):
         _show(line[0], row.seen, 1.0)
@@ -120,7 +119,7 @@ def draw(rows: Sequence[Row], chosen: Chosen, protocol: Protocol) -> Figure:
     subject = f"{chosen.case.subject} {chosen.case.session}".strip()
     place = chosen.z + (protocol.slices[0] if protocol.slices else 0)
     figure.suptitle(
-        f"{paper_name(chosen.case.dataset)} {subject}, {protocol.name}\n"
+        f"{dataset_name(chosen.case.dataset)} {subject}, {protocol.name}\n"
         f"axial slice {place}: the data set's largest lesion area, {chosen.area_mm2:.0f} mm²",
         fontsize=8,
         parse_math=False,
@@ -131,10 +130,9 @@ def draw(rows: Sequence[Row], chosen: Chosen, protocol: Protocol) -> Figure:
 def _score(result: Result, chosen: Chosen) -> NDArray[np.float32] | None:
     """The judged score in the slice; None where the method failed on the scan."""
     case = chosen.case
-    for one in result.stored.get((case.dataset, result.method), []):
-        if (one.case.subject, one.case.session) == (case.subject, case.session):
-            scan_map = load_map(one.path)[0]
-            return scan_map.dense(scan_map.score)[:, :, chosen.z].copy()
+    for scan in result.stored.get((case.dataset, result.method), []):
+        if scan.case.key == case.key:
+            return scan.load().score[:, :, chosen.z].copy()
     return None
 
 

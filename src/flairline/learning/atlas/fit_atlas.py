@@ -6,28 +6,27 @@ import hashlib
 import importlib.util
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError
 from flairline.io.files import prepare_folder, write_json
+from flairline.learning.atlas.learner import AtlasLearner
 from flairline.learning.atlas.moments import Sums, onto_grid
 from flairline.learning.atlas.placing import MIN_HEADER_OVERLAP, Frame, Placed, mni_frame, place
 from flairline.learning.atlas.scorer import AtlasModel, AtlasScorer
-from flairline.learning.card import INTENDED_USE, cell, data_section, scans_section
+from flairline.learning.card import COMPETITOR, Card, cell, data_section, scans_table
 from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, source_of
-from flairline.learning.model import save_model
+from flairline.learning.model import WEIGHTS, ModelFolder
+from flairline.learning.run import TrainingRun
 from flairline.preprocess.quality import dice
 from flairline.preprocess.register import GREEDY_LEVELS, PointMap
 from flairline.types import BoolArray, Case, Progress, Scan, Space
-
-if TYPE_CHECKING:
-    from flairline.methods.atlas_zscore import Method
 
 VERSION = 1
 """Goes up when scans are placed in another way, so that places kept on disk are looked for anew."""
@@ -45,83 +44,71 @@ class _Part:
         self.left_out.append({"dataset": case.dataset, "subject": case.subject, "reason": reason})
 
 
-def fit_atlas(
-    method: Method,
-    healthy: TrainingData,
-    folder: Path,
-    preset: str = "small",
-    max_minutes: float = 60.0,
-    resume: bool = False,
-    seed: int = 0,
-    progress: bool = False,
-    licences: Sequence[str] = (),
-    say: Progress | None = None,
-) -> None:
-    """Learn the statistics and write the model folder; places of scans are kept in ``folder/training``.
+def fit_atlas(method: AtlasLearner, data: TrainingData, run: TrainingRun) -> None:
+    """Learn the statistics and write the model folder; places of scans are kept in ``run.work``.
 
     Parameters
     ----------
-    healthy
+    data
         Scans to learn from; every fifth patient, one at least, only calibrates the score. Of lesion-free slices only
         those voxels count; registration and intensity range are those of the whole brain.
-    preset
-        "paper" (maps of 1 mm), "small" (2 mm) or "test".
-    max_minutes
-        No further scan is read after this, once there are two; those left out are named in the model.
-    resume, seed, progress
-        As for other methods. Nothing is random, and places that are known are always used again.
-    licences
-        What is known of the terms of the training data, for the card.
+    run
+        Its preset is "paper" (maps of 1 mm), "small" (2 mm) or "test". No further scan is read after its minutes, once
+        there are two; those left out are named in the model. Nothing is random, and places that are known are always
+        used again, so `seed` and `resume` change nothing.
 
     Raises
     ------
     InputError
-        No such preset, too few patients, a scan with lesions, or scans that cannot be read or placed.
+        No such preset or device, too few patients, a scan with lesions, or scans that cannot be read or placed.
     MissingExtraError
         safetensors is not installed.
     """
-    if preset not in method.presets:
-        msg = f"No preset is called {preset!r}. Known: {', '.join(method.presets)}."
+    if run.device not in ("auto", "cpu"):
+        msg = f"{method.name} learns on the CPU alone, but --device {run.device} was given. Leave it out."
         raise InputError(msg)
+    run.check_preset(method.presets)
     if importlib.util.find_spec("safetensors") is None:
         what = f"Training {method.name}"
         raise MissingExtraError(what, "deep")
-    training, validation = healthy.split()
+    training, validation = data.split()
     begun = time.perf_counter()
-    fit = _Fit(method, prepare_folder(folder) / "training", begun + 60 * max_minutes, say, len(healthy.cases))
-    frame = mni_frame(*method.presets[preset]) if method.register else _first_frame(training)
+    prepare_folder(run.folder)
+    fit = _Fit(method, run.work, begun + 60 * run.max_minutes, run.progress, len(data.cases))
+    frame = mni_frame(*method.presets[run.preset]) if method.register else _first_frame(training)
     sums, trained = fit.learn(training, frame)
     model = AtlasModel(frame, method.intensity, sums.maps())
     scores, error, held = fit.judge(validation, AtlasScorer(method, model))
     config = {
         **frame.describe(),
         "intensity": method.intensity,
-        "preset": preset,
-        "seed": seed,
+        "preset": run.preset,
+        "seed": run.seed,
         "pooled_std": model.maps.pooled_std,
         "training": {
             "scans": trained.sources,
             "validation_scans": held.sources,
             "left_out": [*trained.left_out, *held.left_out],
             "voxels": int(sums.count.sum()),
-            "lesion_free_slices": healthy.lesion_free_slices,
-            "licences": list(licences),
+            "lesion_free_slices": data.lesion_free_slices,
+            "licences": list(data.licences),
             "seconds": time.perf_counter() - begun,
         },
         "l1_healthy": error,
         "healthy_quantiles": healthy_quantiles(method.name, scores) if len(scores) else {},
     }
-    save_model(folder, method.family, model.maps.arrays(), config, _card(method, model, config))
+    text = card(method, model, config).render()
+    ModelFolder(run.folder).write(method.family, {WEIGHTS: model.maps.arrays()}, config, text)
 
 
 @dataclass
 class _Fit:
     """One run of `fit_atlas`."""
 
-    method: Method
+    method: AtlasLearner
     work: Path
     deadline: float
-    say: Progress | None
+    progress: Progress
     total: int
     done: int = 0
 
@@ -138,9 +125,9 @@ class _Fit:
                     part.leave_out(case, "its brain does not lie where the first scan's does")
                     continue
             sums.add(values, known)
-            part.sources.append(asdict(source_of(case)))
+            part.sources.append(source_of(case).plain())
         if not (sums.count > 1).any():
-            reasons = "; ".join(f"{one['subject']}: {one['reason']}" for one in part.left_out)
+            reasons = "; ".join(f"{left['subject']}: {left['reason']}" for left in part.left_out)
             msg = (
                 f"Wanted two scans to train on that show the same place (and one more patient to validate), got"
                 f" {sums.scans} that could be placed{f' ({reasons})' if reasons else ''}. Give more."
@@ -157,7 +144,7 @@ class _Fit:
             seen, mean = (image.array[inside] for image in scorer.reconstruction_placed(healthy.scan, placed))
             scores.append(np.abs(z) if self.method.sign == "absolute" else np.maximum(z, np.float32(0)))
             distance += float(np.abs(seen - mean).sum(dtype=np.float64))
-            part.sources.append(asdict(source_of(case)))
+            part.sources.append(source_of(case).plain())
         joined = np.concatenate(scores)
         return joined, distance / len(joined) if len(joined) else float("nan"), part
 
@@ -172,8 +159,7 @@ class _Fit:
                 continue
             healthy = data.read(case)
             placed = self._known_place(healthy.scan, frame)
-            if self.say is not None:
-                self.say("registering", self.done, self.total)
+            self.progress("registering", self.done, self.total)
             if placed.trouble:
                 part.leave_out(case, placed.trouble)
             else:
@@ -202,29 +188,27 @@ def _digest(array: NDArray[Any] | BoolArray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _card(method: Method, model: AtlasModel, config: Mapping[str, Any]) -> str:
-    training, space = config["training"], model.frame.space
-    side = " x ".join(f"{one:g}" for one in space.spacing_mm)
-    count = model.maps.count
-    left = "; ".join(f"{one['subject']} ({one['reason'].rstrip('.')})" for one in training["left_out"]) or "none"
+def card(method: AtlasLearner, model: AtlasModel, config: Mapping[str, Any]) -> Card:
+    """The model card from the maps and from what config.json says."""
+    training, space, count = config["training"], model.frame.space, model.maps.count
+    side = " x ".join(f"{spacing:g}" for spacing in space.spacing_mm)
+    left = "; ".join(f"{out['subject']} ({out['reason'].rstrip('.')})" for out in training["left_out"]) or "none"
     where = "the MNI atlas, by affine registration" if model.frame.registered else "the first scan's grid, unregistered"
-    return f"""# {method.family}
-
-{method.info.paper}.
-Mean and unbiased standard deviation of healthy FLAIRs at each place of the brain,
-on {where}; voxels of {side} mm. No lesion label was used in training.
-
-{INTENDED_USE}
-
-{data_section(training, f"{training['voxels']} voxels")}
-Scans left out: {cell(left)}.
-
-**Training.** Preset {config["preset"]}, {training["seconds"]:.0f} seconds, nothing random. Most scans at one place:
-{int(count.max())}; median where there is any: {float(np.median(count[count > 0])):g}. Pooled standard deviation:
-{config["pooled_std"]:.4f}.
-Places that any scan shows: {np.count_nonzero(count) * space.voxel_ml:.0f} ml; elsewhere the score is 0.
-Mean distance of held-out brain from the mean: {config["l1_healthy"]:.4f} (images are in
-[0, 1]).
-
-{scans_section(training)}
-"""
+    data = data_section(training, f"{training['voxels']} voxels")
+    return Card(
+        method.family,
+        about=(
+            f"{method.info.paper}.\nMean and unbiased standard deviation of healthy FLAIRs at each place of the brain,"
+            f"\non {where}; voxels of {side} mm. No lesion label was used in training."
+        ),
+        intended_use=COMPETITOR,
+        data=f"{data}\nScans left out: {cell(left)}.",
+        training=(
+            f"Preset {config['preset']}, {training['seconds']:.0f} seconds, nothing random. Most scans at one place:\n"
+            f"{int(count.max())}; median where there is any: {float(np.median(count[count > 0])):g}. Pooled standard"
+            f" deviation:\n{config['pooled_std']:.4f}.\nPlaces that any scan shows:"
+            f" {np.count_nonzero(count) * space.voxel_ml:.0f} ml; elsewhere the score is 0.\nMean distance of held-out"
+            f" brain from the mean: {config['l1_healthy']:.4f} (images are in\n[0, 1])."
+        ),
+        sources=scans_table(training),
+    )

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from flairline.errors import ModelError
+from flairline.learning.atlas.learner import AtlasLearner
 from flairline.learning.atlas.moments import Maps, Onto, onto_scan
 from flairline.learning.atlas.placing import Frame, Placed, place
-from flairline.learning.model import CONFIG, WEIGHTS, load_arrays, load_config
+from flairline.learning.model import CONFIG, WEIGHTS, ModelFolder
 from flairline.learning.slices.slices import Intensity, scaled_intensities
 from flairline.types import FloatArray, Scan, Volume
-
-if TYPE_CHECKING:
-    from flairline.methods.atlas_zscore import Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,26 +26,25 @@ class AtlasModel:
     maps: Maps
 
     @classmethod
-    def read(cls, folder: Path, family: str) -> AtlasModel:
+    def read(cls, folder: ModelFolder, family: str) -> AtlasModel:
         """The model in a folder. Raises `ModelError` or `MissingExtraError`."""
-        config = load_config(folder, family)
-        frame, intensity = _described(config, folder)
+        frame, intensity = _described(folder.config_of(family), folder)
         try:
-            maps = Maps.of(load_arrays(folder), frame.space.shape)
+            maps = Maps.of(folder.arrays(), frame.space.shape)
         except (KeyError, ValueError) as error:
-            msg = f"{folder / WEIGHTS} does not hold the maps that {CONFIG} describes. Copy both files again."
+            msg = f"{folder.path / WEIGHTS} does not hold the maps that {CONFIG} describes. Copy both files again."
             raise ModelError(msg) from error
         return cls(frame, intensity, maps)
 
 
-def _described(config: dict[str, Any], folder: Path) -> tuple[Frame, Intensity]:
+def _described(config: dict[str, Any], folder: ModelFolder) -> tuple[Frame, Intensity]:
     try:
         intensity = config["intensity"]
         if intensity not in get_args(Intensity):
             raise ValueError(intensity)
         return Frame.of(config), intensity
     except (KeyError, TypeError, ValueError) as error:
-        msg = f"{folder / CONFIG} lacks the grid of the maps or how intensities are scaled. Train the model again."
+        msg = f"{folder.path / CONFIG} lacks the grid of the maps or how intensities are scaled. Train the model again."
         raise ModelError(msg) from error
 
 
@@ -60,8 +56,13 @@ class AtlasScorer:
     while a lesion of one voxel stays one voxel, as bright as it is.
     """
 
-    method: Method
+    method: AtlasLearner
     model: AtlasModel
+
+    @classmethod
+    def read(cls, method: AtlasLearner, model: ModelFolder) -> AtlasScorer:
+        """The scorer of a model folder. Raises `ModelError` or `MissingExtraError`."""
+        return cls(method, AtlasModel.read(model, method.family))
 
     def __call__(self, scan: Scan) -> Volume:
         """The score on the scan's grid, at least zero; 0 where no scan of the training had brain."""

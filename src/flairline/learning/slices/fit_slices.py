@@ -2,175 +2,123 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
-from flairline.errors import InputError, ModelError
 from flairline.io.files import prepare_folder, write_json
+from flairline.learning.card import COMPETITOR, Card, curve_rows, data_section, scans_table
 from flairline.learning.data import TrainingData, healthy_quantiles
-from flairline.learning.loop import Budget, steps_done, train
-from flairline.learning.model import fill, save_model
+from flairline.learning.device import chosen_device
+from flairline.learning.loop import Budget, Curve, steps_done, train
+from flairline.learning.model import WEIGHTS, ModelFolder, fill
 from flairline.learning.networks.autoencoders import Architecture
+from flairline.learning.run import TrainingRun
+from flairline.learning.slices.learner import SliceLearner
+from flairline.learning.slices.presets import TRAININGS, Training
 from flairline.learning.slices.slice_cache import SliceStore, TrainingSlices, ValidationSlices, store_slices
-from flairline.learning.slices.slice_card import card
-from flairline.learning.slices.slice_method import chosen_device
 from flairline.learning.slices.slices import SliceGrid
 
-if TYPE_CHECKING:
-    from flairline.learning.slices.slice_method import SliceMethod
-
 VALIDATION_BATCH = 32
-SETUP = "setup.json"
 SCORED_SLICES = 256
 """At most about so many held-out slices are scored for the threshold: restoration takes seconds a slice."""
 
 
 @dataclass(frozen=True)
-class Training:
-    """A preset's training. `epochs` or `steps`, whichever ends first; validations come once an epoch or more often."""
+class _Parts:
+    """Slices to learn from and slices to validate on, and how they were cut."""
 
-    batch: int
-    learning_rate: float
-    schedule: str
-    epochs: int
-    steps: int
-    validate_every: int
-    patience: int
-    validation_slices: int = 256
+    grid: SliceGrid
+    training: list[SliceStore]
+    validation: list[SliceStore]
 
-
-TRAININGS = {
-    "paper": Training(8, 1e-4, "constant", 1000, 10**9, 10**9, 5, 10**9),
-    "small": Training(16, 1e-3, "cosine", 10**9, 20_000, 100, 40),
-    "test": Training(4, 3e-3, "cosine", 10**9, 40, 20, 40, 16),
-}
-"""`paper`: Baur et al. 2021 (methods' constants, five epochs of patience; the best weights are kept, not the last).
-`small`: two cores and a few minutes."""
+    @property
+    def count(self) -> int:
+        """Slices to learn from."""
+        return sum(store.count for store in self.training)
 
 
-def fit_slices(
-    method: SliceMethod,
-    healthy: TrainingData,
-    folder: Path,
-    preset: str = "small",
-    max_minutes: float = 60.0,
-    device: str | None = None,
-    resume: bool = False,
-    seed: int = 0,
-    progress: bool = False,
-    grid: SliceGrid | None = None,
-    licences: Sequence[str] = (),
-    say: Callable[[str, int, int], None] | None = None,
-) -> None:
-    """Train a slice-wise method and write its model folder; slices and checkpoints go into ``folder/training``.
+def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid: SliceGrid | None = None) -> None:
+    """Train a slice-wise method and write its model folder; slices and checkpoints go into ``run.work``.
 
     Parameters
     ----------
-    healthy
+    data
         Scans to learn from; every fifth patient, one at least, validates.
-    preset
-        "paper" (the published sizes and constants), "small" or "test".
-    max_minutes
-        Budget of the training, without the cutting of the slices; a resumed training's earlier minutes count.
-    device
-        auto, cpu, cuda or mps; None: the method's.
+    run
+        Its preset is "paper" (the published sizes and constants), "small" or "test"; its device "auto" is the method's.
     grid
         How slices are cut; None: the preset's size.
-    licences
-        What is known of the terms of the training data, for the card.
 
     Raises
     ------
     InputError
         No such preset, too few patients, a scan with lesions, or scans that cannot be read.
+    ModelError
+        The training to go on with is another one.
     """
-    if preset not in TRAININGS or preset not in method.architectures:
-        known = ", ".join(name for name in TRAININGS if name in method.architectures)
-        msg = f"No preset is called {preset!r}. Known: {known}."
-        raise InputError(msg)
-    training, architecture = TRAININGS[preset], Architecture(**method.architectures[preset])
+    run.check_preset(method.presets)
+    training, architecture = TRAININGS[run.preset], Architecture(**method.architectures[run.preset])
     if method.legacy_affine_norm:
         architecture = replace(architecture, norm="affine")
-    device = chosen_device(device or method.device)
-    grid = grid or SliceGrid(architecture.size)
-    work = prepare_folder(folder) / "training"
-    parts = [store_slices(part, grid, work / "slices", say) for part in healthy.split()]
-    done = steps_done(work) if resume else 0
-    same = {"method": method.family, "preset": preset, "seed": seed, **asdict(architecture), **asdict(grid)}
-    scans = {"scans": [source.voxels_sha256 for part in parts for source in (store.source for store in part)]}
-    _note_setup(work / SETUP, {**same, **scans}, done)
-    lightning.seed_everything(seed + done, verbose=False)  # what is drawn after resuming is not what was drawn at first
-    budget = _budget(training, sum(store.count for store in parts[0]), max_minutes)
+    run = run.on(method.device)
+    run = replace(run, device=chosen_device(run.device))
+    prepare_folder(run.folder)
+    parts = _cut(data, grid or SliceGrid(architecture.size), run)
+    done = steps_done(run.work) if run.resume else 0
+    run.note_setup(_setup(method, architecture, parts, run), done)
+    lightning.seed_everything(run.seed + done, verbose=False)  # resumed, it draws other numbers than at first
+    budget = _budget(training, parts.count, run.max_minutes)
     # Channels last: convolutions of few channels take .24 s a step in the place of .43 on one core (vae, small).
     network = method.network(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = method.objective(network, budget, training.learning_rate)
     count = budget.steps * training.batch  # all, also after resuming: Lightning stops after those that are left
-    validating = DataLoader(ValidationSlices(parts[1], training.validation_slices), batch_size=VALIDATION_BATCH)
-    state, curve = train(
-        objective,
-        DataLoader(
-            TrainingSlices(parts[0], count, seed, done * training.batch), batch_size=training.batch, drop_last=True
-        ),
-        validating,
-        work,
-        resume,
-        device,
-        progress,
-    )
-    fill(objective.network, state, folder)
+    slices = TrainingSlices(parts.training, count, run.seed, done * training.batch)
+    validating = DataLoader(ValidationSlices(parts.validation, training.validation_slices), VALIDATION_BATCH)
+    state, curve = train(objective, DataLoader(slices, training.batch, drop_last=True), validating, run)
+    fill(objective.network, state, run.folder)
     config = {
         "architecture": asdict(architecture),
-        "grid": asdict(grid),
-        "preset": preset,
-        "seed": seed,
-        "training": {
-            "scans": _sources(parts[0]),
-            "validation_scans": _sources(parts[1]),
-            "slices": sum(store.count for store in parts[0]),
-            "lesion_free_slices": healthy.lesion_free_slices,
-            "licences": list(licences),
-            "seconds": curve.seconds,
-            "steps": curve.last_step,
-            "curve": {"steps": curve.steps, "values": curve.values},
-            "best": curve.best,
-        },
-        **_on_healthy(method, objective, parts[1], training.validation_slices, device),
+        "grid": asdict(parts.grid),
+        "preset": run.preset,
+        "seed": run.seed,
+        "training": _described(data, parts, curve),
+        **_on_healthy(method, objective, parts.validation, training.validation_slices, run.device),
     }
-    write_json(work / "curve.json", config["training"]["curve"])
-    save_model(folder, method.family, state, config, card(method.family, method.info.paper, config))
+    write_json(run.work / "curve.json", config["training"]["curve"])
+    text = card(method.family, method.info.paper, config).render()
+    ModelFolder(run.folder).write(method.family, {WEIGHTS: state}, config, text)
 
 
-def _note_setup(path: Path, setup: dict[str, Any], done: int) -> None:
-    """Note what is trained on what; a training that goes on must be the same one.
+def _cut(data: TrainingData, grid: SliceGrid, run: TrainingRun) -> _Parts:
+    return _Parts(grid, *(store_slices(part, grid, run.work / "slices", run.progress) for part in data.split()))
 
-    Raises
-    ------
-    InputError
-        It is another one.
-    ModelError
-        The note is broken.
-    """
-    try:
-        before = dict(json.loads(path.read_text(encoding="utf-8"))) if done and path.exists() else setup
-    except (OSError, TypeError, ValueError) as error:
-        msg = f"{path} is broken, so the training cannot go on. Begin again without --resume."
-        raise ModelError(msg) from error
-    changed = [name for name in setup if before.get(name) != setup[name]]
-    if changed:
-        msg = (
-            f"The training in {path.parent} is another one ({', '.join(changed)} changed), so it cannot go on. Give"
-            " what it was begun with, another folder, or leave out --resume to begin again."
-        )
-        raise InputError(msg)
-    write_json(path, setup)
+
+def _setup(method: SliceLearner, architecture: Architecture, parts: _Parts, run: TrainingRun) -> dict[str, Any]:
+    """What must stay as it is for a training to go on."""
+    seen = [store.source.voxels_sha256 for store in (*parts.training, *parts.validation)]
+    about = {"method": method.family, "preset": run.preset, "seed": run.seed}
+    return {**about, **asdict(architecture), **asdict(parts.grid), "scans": seen}
+
+
+def _described(data: TrainingData, parts: _Parts, curve: Curve) -> dict[str, Any]:
+    """What config.json says under ``training``."""
+    return {
+        "scans": [store.source.plain() for store in parts.training],
+        "validation_scans": [store.source.plain() for store in parts.validation],
+        "slices": parts.count,
+        "lesion_free_slices": data.lesion_free_slices,
+        "licences": list(data.licences),
+        "seconds": curve.seconds,
+        "steps": curve.last_step,
+        "curve": {"steps": curve.steps, "values": curve.values},
+        "best": curve.best,
+    }
 
 
 def _budget(training: Training, slices: int, max_minutes: float) -> Budget:
@@ -180,12 +128,8 @@ def _budget(training: Training, slices: int, max_minutes: float) -> Budget:
     return Budget(steps, max_minutes, validate_every, training.patience, training.schedule)
 
 
-def _sources(stores: Sequence[SliceStore]) -> list[dict[str, str]]:
-    return [asdict(store.source) for store in stores]
-
-
 def _on_healthy(
-    method: SliceMethod, objective: Any, stores: Sequence[SliceStore], most: int, device: str
+    method: SliceLearner, objective: Any, stores: Sequence[SliceStore], most: int, device: str
 ) -> dict[str, Any]:
     """Reconstruction error and quantiles of the score on about `most` held-out healthy slices, 256 at most."""
     network = objective.network.to(device).eval()
@@ -200,3 +144,30 @@ def _on_healthy(
         scores.append(score[brains > 0].detach().float().cpu())
     quantiles = healthy_quantiles(method.name, torch.cat(scores).numpy())
     return {"l1_healthy": errors / pixels, "healthy_quantiles": quantiles}
+
+
+def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
+    """The model card from what config.json says."""
+    training, side = config["training"], config["grid"]["size"]
+    best = training["best"]
+    chosen = (
+        "No validation came about before the budget ended; the weights are the last ones."
+        if best is None or best != best
+        else f"The weights are those of the best validation value, {best:.4f}."
+    )
+    return Card(
+        family,
+        about=(
+            f"After {paper}.\nIt learned what axial FLAIR slices of {side} x {side} pixels look like and scores what it"
+            " does not\nexpect. No lesion label was used in training."
+        ),
+        intended_use=COMPETITOR,
+        data=data_section(training, f"{training['slices']} slices"),
+        training=(
+            f"Preset {config['preset']}, seed {config['seed']}, {training['steps']} steps in\n"
+            f"{training['seconds']:.0f} seconds. {chosen}\nReconstruction error on the held-out slices:"
+            f" {config['l1_healthy']:.4f} a brain pixel (images are in [0, 1])."
+        ),
+        curve=curve_rows(training["curve"]["steps"], training["curve"]["values"]),
+        sources=scans_table(training),
+    )

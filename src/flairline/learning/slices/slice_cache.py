@@ -1,9 +1,7 @@
-"""Slices of the training scans, cut once, kept on disk, and read by memory map."""
+"""Slices of the training scans, cut once, kept in a store, and read by memory map."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,11 +15,14 @@ from torch.utils.data import Dataset
 
 from flairline.errors import InputError
 from flairline.imaging.labels import LabelRule
-from flairline.io.files import prepare_folder, sha256, write_array, write_json
-from flairline.learning.data import Source, TrainingData, source_of
+from flairline.io.files import sha256
+from flairline.io.store import Store, content_key
+from flairline.learning.data import TrainingData, source_of
+from flairline.learning.model import Source
 from flairline.learning.slices.slices import SliceGrid, to_slices
-from flairline.types import Progress
+from flairline.types import Case, Progress, no_progress
 
+IMAGES, BRAINS = "images.npy", "brains.npy"
 VERSION = 2
 """Goes up when slices are cut in another way, so that old ones are cut anew."""
 
@@ -31,23 +32,23 @@ OPEN_SCANS = 128
 
 @dataclass(frozen=True)
 class SliceStore:
-    """Slices of one scan on disk: ``STEM.images.npy`` float16 (n, size, size), ``STEM.brains.npy`` boolean."""
+    """Slices of one scan on disk: ``images.npy`` float16 (n, size, size), ``brains.npy`` boolean."""
 
-    stem: Path
+    folder: Path
     source: Source
     count: int
 
     def images(self) -> NDArray[np.float16]:
         """The images, as a memory map."""
-        return np.load(self.stem.with_suffix(".images.npy"), mmap_mode="r", allow_pickle=False)
+        return np.load(self.folder / IMAGES, mmap_mode="r", allow_pickle=False)
 
     def brains(self) -> NDArray[np.bool_]:
         """Where the brain is, as a memory map."""
-        return np.load(self.stem.with_suffix(".brains.npy"), mmap_mode="r", allow_pickle=False)
+        return np.load(self.folder / BRAINS, mmap_mode="r", allow_pickle=False)
 
 
 def store_slices(
-    data: TrainingData, grid: SliceGrid, folder: Path, progress: Progress | None = None
+    data: TrainingData, grid: SliceGrid, folder: Path, progress: Progress = no_progress
 ) -> list[SliceStore]:
     """Cut the slices of all cases into `folder`, those that are not there yet.
 
@@ -58,38 +59,40 @@ def store_slices(
     OutputError
         The folder cannot be written to.
     """
-    prepare_folder(folder)
+    kept = Store.at(folder)
     stores = []
     for done, case in enumerate(data.cases, 1):
-        source = source_of(case)
-        what = {
-            "version": VERSION,
-            "lesion_free_slices": data.lesion_free_slices,
-            **asdict(grid),
-            **asdict(source),
-            # What decides which slices are free of lesions and where the brain is.
-            "files": {name: sha256(path) for name in ("t1", "brain", "truth") if (path := getattr(case, name))},
-            "labels": asdict(LabelRule.of(case)),
-            "preprocess": asdict(data.preprocess),
-        }
-        key = hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:24]
-        stem = folder / key
-        note = stem.with_suffix(".json")
-        if not note.exists():
-            healthy = data.read(case)
-            slices = to_slices(healthy.scan, grid)
-            enough = slices.brains.mean(axis=(1, 2)) >= grid.min_brain_share
-            kept = enough & healthy.usable[slices.indices]
-            write_array(stem.with_suffix(".images.npy"), slices.images[kept].astype(np.float16))
-            write_array(stem.with_suffix(".brains.npy"), slices.brains[kept])
-            write_json(note, {**what, "count": int(kept.sum())})
-        stores.append(SliceStore(stem, source, int(json.loads(note.read_text(encoding="utf-8"))["count"])))
-        if progress is not None:
-            progress("cutting slices", done, len(data.cases))
+        stores.append(_stored(case, data, grid, kept))
+        progress("cutting slices", done, len(data.cases))
     if not sum(store.count for store in stores):
         msg = f"Of {len(stores)} scans no slice can be learned from: all have lesions or too little brain. Give others."
         raise InputError(msg)
     return stores
+
+
+def _stored(case: Case, data: TrainingData, grid: SliceGrid, kept: Store) -> SliceStore:
+    """One scan's slices, cut now or before."""
+    source = source_of(case)
+    depends_on = {
+        "lesion_free_slices": data.lesion_free_slices,
+        **asdict(grid),
+        **source.plain(),
+        # What decides which slices are free of lesions and where the brain is.
+        "files": {name: sha256(path) for name in ("t1", "brain", "truth") if (path := getattr(case, name))},
+        "labels": asdict(LabelRule.of(case)),
+        "preprocess": asdict(data.preprocess),
+    }
+    key = content_key("slices", VERSION, depends_on)
+    # By size alone: a few megabytes of a scan, of a thousand scans, are not read once more before a training.
+    if kept.find(key, check_content=False) is None:
+        healthy = data.read(case)
+        slices = to_slices(healthy.scan, grid)
+        enough = slices.brains.mean(axis=(1, 2)) >= grid.min_brain_share
+        usable = enough & healthy.usable[slices.indices]
+        with kept.new(key, {**depends_on, "count": int(usable.sum())}) as place:
+            np.save(place / IMAGES, slices.images[usable].astype(np.float16))
+            np.save(place / BRAINS, slices.brains[usable])
+    return SliceStore(kept.folder / key, source, int(kept.about(key)["count"]))
 
 
 @lru_cache(maxsize=OPEN_SCANS)

@@ -1,10 +1,6 @@
-"""The U-Net of `synthetic_unet`: network, sizes, and how a whole scan goes through it. Scoring needs no Lightning."""
+"""The U-Net: how it is built and how a whole scan goes through it. Scoring needs no Lightning."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,39 +12,6 @@ from flairline.synthesis.training_scans import Z_RANGE
 
 SCALE = 4.0
 """Half-widths per unit of the network's input."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """A preset: the network's features by level, crops a step, steps, and how many synthetic scans to learn from.
-
-    With `template` nilearn's MNI152 average brain is one more anatomy to learn from, beside the label maps.
-    """
-
-    features: tuple[int, ...]
-    batch: int
-    steps: int
-    scans: int
-    learning_rate: float = 2e-3
-    template: bool = True
-    validations: int = 5
-    """How often, at least, the held-out scans are looked at on the way."""
-    frozen: bool = False
-    """Batch norm keeps the statistics that it starts with, as in scoring: two crops say little of a scan's."""
-    folded: bool = True
-    """The network is a `FoldedUNet`; plain ones are in older model folders only."""
-
-
-SIZES = {
-    "small": Size((16, 32, 64, 96, 128), 2, 10000, 300),
-    "further": Size((16, 32, 64, 96, 128), 2, 6000, 300, 1e-3, frozen=True),
-    "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2, frozen=True),
-    "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
-    "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
-    "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
-}
-"""`small` takes an hour's steps on two cores. `further` and `short` go on from a `small` model on other scans.
-`mean` calibrates the mean of such models. `large` is for a GPU."""
 
 
 def build(features: tuple[int, ...], folded: bool = True) -> torch.nn.Module:
@@ -113,8 +76,3 @@ def lesion_logits(
             logits = network(given).float()
         total += logits.flip(2) if mirrored else logits
     return (total[0, 0] / 2).cpu().numpy()[where]
-
-
-def size_as_config(size: Size) -> Mapping[str, Any]:
-    """Plain values for config.json."""
-    return asdict(size)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from flairline.benchmarking.source import PlainSource, Scored
 from scipy import ndimage
 
+from flairline.benchmarking.source import PlainSource, Scored
 from flairline.evaluation.protocols import Protocol
 from flairline.types import Case
 

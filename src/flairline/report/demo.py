@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from flairline import executor as engine
-from flairline import recipes
+from flairline import executor, recipes
 from flairline import segmentation as segment
-from flairline.benchmarking import judge as benchmark
+from flairline.benchmarking.judge import judge
+from flairline.benchmarking.rows import Row, write_rows
+from flairline.benchmarking.source import RecipeSource
 from flairline.datasets.phantom import Dataset
 from flairline.drawing.overlay import write_overlay
 from flairline.errors import FlairlineError
@@ -33,7 +34,7 @@ RECIPE, PROTOCOL = "brightest", "sound"
 class Shown:
     """What the demo shows: rows of the benchmark, lesions found by kind, pictures and pages, what to mind."""
 
-    result: benchmark.Result
+    rows: list[Row]
     found_by_kind: list[list[str]]
     pictures: list[Path]
     pages: list[Path]
@@ -57,19 +58,17 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
         done.append(_result(outcome))
         progress("segmenting", len(done), patients)
     write_cohort(out / "results")
-    recipe = recipes.load(RECIPE)
-    protocol = protocols.load(PROTOCOL)
-    maps = benchmark.RecipeMaps(recipe)
-    result = benchmark.run(cases, maps, protocol, out / "benchmark" / "work", seed=seed, progress=progress)
-    benchmark.write_rows(out / "benchmark" / "rows.csv", result.rows)
-    shutil.rmtree(out / "benchmark" / "work")
+    work, protocol = out / "benchmark" / "work", protocols.load(PROTOCOL)
+    result = judge(cases, RecipeSource(recipes.load(RECIPE)), protocol, work, seed=seed, progress=progress)
+    write_rows(out / "benchmark" / "rows.csv", result.rows)
+    shutil.rmtree(work)
     pictures = []
-    for case, one in zip(cases, done, strict=True):
-        pictures.append(_draw(out / f"{case.subject}.png", case, one.folder, one.summary.note or ""))
+    for case, segmented in zip(cases, done, strict=True):
+        pictures.append(_draw(out / f"{case.subject}.png", case, segmented.folder, segmented.summary.note or ""))
         progress("drawing", len(pictures), patients)
-    pages = [one.folder / "report.html" for one in done]
+    pages = [segmented.folder / "report.html" for segmented in done]
     return Shown(
-        result,
+        result.rows,
         _found_by_kind(cases, done),
         pictures,
         pages,
@@ -78,7 +77,7 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
     )
 
 
-def _result(outcome: engine.Outcome[Case, segment.Done]) -> segment.Done:
+def _result(outcome: executor.Outcome[Case, segment.Done]) -> segment.Done:
     if outcome.result is None:
         raise FlairlineError(outcome.error or "a phantom could not be segmented")
     return outcome.result
@@ -95,13 +94,13 @@ def _draw(path: Path, case: Case, folder: Path, note: str) -> Path:
 
 def _found_by_kind(cases: Sequence[Case], done: Sequence[segment.Done]) -> list[list[str]]:
     """Kind, how many lesions of it there are, and how many share a voxel with the mask."""
-    there: Counter[str] = Counter()
+    drawn: Counter[str] = Counter()
     hit: Counter[str] = Counter()
-    for case, one in zip(cases, done, strict=True):
-        mask = read_mask(one.folder / "mask.nii.gz").array
+    for case, segmented in zip(cases, done, strict=True):
+        mask = read_mask(segmented.folder / "mask.nii.gz").array
         labels = np.rint(read_volume(case.extra["lesions"]).array).astype(int)
         touched = set(np.unique(labels[mask]).tolist())
         for number, kind in enumerate(case.extra["kinds"].split(), start=1):
-            there[kind] += 1
+            drawn[kind] += 1
             hit[kind] += number in touched
-    return [[kind, str(there[kind]), str(hit[kind])] for kind in KINDS if there[kind]]
+    return [[kind, str(drawn[kind]), str(hit[kind])] for kind in KINDS if drawn[kind]]

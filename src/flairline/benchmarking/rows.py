@@ -1,0 +1,123 @@
+"""Tidy rows: one number each, with the number of scans that it describes and its bootstrap interval."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline import registry
+from flairline.evaluation.counts import N_REPLICATES, Counts, poisson_weights
+from flairline.evaluation.protocols import Protocol
+from flairline.io.files import write_text
+from flairline.io.tables import csv_of
+from flairline.types import Case
+
+COHORT = "cohort"
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of rows.csv. `n` is the number of scans that a value describes, `low` and `high` its 95 % interval.
+
+    `seen` is "yes" where the method's model was trained on a patient that the value describes, else empty.
+    """
+
+    dataset: str
+    method: str
+    protocol: str
+    subject: str
+    metric: str
+    value: float
+    n: int
+    low: float = NAN
+    high: float = NAN
+    seen: str = ""
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The metrics of one scan, by name; none where it could not be measured."""
+
+    case: Case
+    values: Mapping[str, float]
+
+
+def rows_of_cohort(
+    dataset: str,
+    method: str,
+    protocol: Protocol,
+    counts: Counts,
+    measured: Sequence[Measured],
+    seed: int,
+) -> Iterator[Row]:
+    """The cohort's rows first, of pooled voxels and of scans in the protocol's order, then each subject's."""
+    start, patients = (dataset, method, protocol.name), [scan.case.patient for scan in measured]
+    pooled, of_all_scans = [], []
+    for name in registry.names("metrics"):
+        metric = registry.load("metrics", name)
+        if "counts" in inspect.signature(metric).parameters:
+            interval = _interval(metric, counts) if len(set(patients)) > 1 else (NAN, NAN)
+            pooled.append(Row(*start, COHORT, name, metric(counts=counts), counts.n_scans, *interval))
+    for name in sorted({name for scan in measured for name in scan.values}):
+        of_scans = np.array([scan.values.get(name, np.nan) for scan in measured])
+        n = int(np.count_nonzero(~np.isnan(of_scans)))
+        mean = float(np.nanmean(of_scans)) if n else NAN
+        of_all_scans.append(Row(*start, COHORT, name, mean, n, *_mean_interval(of_scans, patients, seed)))
+    yield from of_all_scans + pooled if protocol.per_subject_first else pooled + of_all_scans
+    for scan in measured:
+        for name, value in scan.values.items():
+            yield Row(*start, scan.case.label, name, value, int(value == value))
+
+
+def marked_as_seen(rows: Iterable[Row], seen: Collection[str], cases: Sequence[Case]) -> Iterator[Row]:
+    """The rows; those that describe a patient whom the method's model has seen (`Case.key`) say so."""
+    marks = {(case.dataset, subject) for case in cases if case.key in seen for subject in (COHORT, case.label)}
+    for row in rows:
+        yield dataclasses.replace(row, seen="yes") if (row.dataset, row.subject) in marks else row
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows.csv; undefined values are written as nan. Raises `OutputError`."""
+    write_text(path, csv_of(Row, rows))
+
+
+def _interval(metric: Callable[..., float], counts: Counts) -> tuple[float, float]:
+    """95 % bootstrap interval of a cohort's metric.
+
+    Replicates live on a coarser binning, so it is their deviation from the coarse value that is added to the fine one.
+    """
+    value = metric(counts=counts)
+    # With thresholds of its own a protocol's replicates are exact and need no centring.
+    centre = metric(counts=dataclasses.replace(counts.coarsened(), tried=counts.tried))
+    replicates = np.array([metric(counts=counts.resampled(number)) for number in range(N_REPLICATES)])
+    return _percentiles(replicates - centre + value)
+
+
+def _mean_interval(values: NDArray[np.float64], patients: Sequence[str], seed: int) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean over scans, drawn over patients; NaN values do not count."""
+    known = ~np.isnan(values)
+    if not known.any():
+        return NAN, NAN
+    weights = np.stack([poisson_weights(patient, seed) for patient in patients])[known]
+    drawn = weights.sum(axis=0)
+    means = np.full(N_REPLICATES, np.nan)
+    means[drawn > 0] = (values[known] @ weights)[drawn > 0] / drawn[drawn > 0]
+    return _percentiles(means) if len(set(patients)) > 1 else (NAN, NAN)
+
+
+def _percentiles(replicates: NDArray[np.float64]) -> tuple[float, float]:
+    defined = replicates[~np.isnan(replicates)]
+    if defined.size == 0:
+        return NAN, NAN
+    low, high = np.percentile(defined, (2.5, 97.5))
+    return float(low), float(high)

@@ -1,0 +1,97 @@
+"""Scores scans with one model folder of the U-Net, on the scan's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.errors import MissingExtraError
+from flairline.imaging.tissue import normal_tissue
+from flairline.learning.device import chosen_device
+from flairline.learning.model import ModelFolder
+from flairline.types import FloatArray, Scan, Volume
+
+SAME_SPACING = 0.1
+"""A grid whose spacing is within this share of 1 mm goes through the network as it is."""
+MARGIN_VOXELS = 2
+
+
+@dataclass(frozen=True)
+class UnetScorer:
+    """Scores scans with one model folder; the network is read at the first scan."""
+
+    method: str
+    model: ModelFolder
+    device: str
+    config: dict[str, Any]
+
+    def __call__(self, scan: Scan) -> Volume:
+        """Probability of lesion, in [0, 1]."""
+        from flairline.learning.volumes.unet import lesion_logits
+
+        network, device = self._network
+        where = _brain_box(scan.brain.array)
+        z = working_image(scan)[where]
+        fine, back = _to_one_mm(z, scan.spacing_mm)
+        logits = back(lesion_logits(network, fine, device))
+        logits = logits * self.config["calibration"]["slope"] + self.config["calibration"]["offset"]
+        score = np.zeros(scan.space.shape, dtype=np.float32)
+        score[where] = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        score[~scan.brain.array] = 0
+        return Volume(score, scan.space)
+
+    @cached_property
+    def _network(self) -> tuple[Any, Any]:
+        try:
+            import torch
+
+            from flairline.learning.volumes.unet import build
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(self.method, "deep") from error
+        size = self.config["size"]
+        network = self.model.fill(build(tuple(size["features"]), size.get("folded", False)))
+        device = torch.device(chosen_device(self.device))
+        return network.to(device), device
+
+
+def working_image(scan: Scan) -> FloatArray:
+    """The scan as the network knows it: half-widths from normal tissue, cut off, as dark as CSF outside the brain."""
+    from flairline.synthesis.training_scans import Z_RANGE
+
+    brain = scan.brain.array
+    z = np.clip(normal_tissue(scan.flair.array[brain]).z(scan.flair.array), *Z_RANGE)
+    return np.where(brain, z, np.float32(Z_RANGE[0]))
+
+
+def _brain_box(brain: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The brain's box with a small margin."""
+    box = []
+    for axis in range(3):
+        inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(max(int(inside[0]) - MARGIN_VOXELS, 0), int(inside[-1]) + 1 + MARGIN_VOXELS))
+    return tuple(box)
+
+
+def _to_one_mm(
+    image: FloatArray, spacing_mm: tuple[float, float, float]
+) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
+    """The image at about 1 mm, and the function that brings a result back onto the image's grid."""
+    import torch
+    from scipy import ndimage
+    from torch.nn import functional
+
+    if all(abs(side - 1) <= SAME_SPACING for side in spacing_mm):
+        return image, lambda result: result
+    shape = tuple(max(1, round(n * side)) for n, side in zip(image.shape, spacing_mm, strict=True))
+    sigma = [max(0.0, 0.4 * (1 / side - 1)) for side in spacing_mm]  # finer than 1 mm: smooth before dropping voxels
+
+    def resized(array: FloatArray, onto: tuple[int, ...]) -> FloatArray:
+        source = torch.from_numpy(np.ascontiguousarray(array))[None, None]
+        return functional.interpolate(source, size=onto, mode="trilinear", align_corners=False)[0, 0].numpy()
+
+    return resized(ndimage.gaussian_filter(image, sigma, mode="nearest"), shape), lambda r: resized(r, image.shape)
