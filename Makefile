@@ -6,6 +6,13 @@ ifeq ($(PYTHON),python3)
 VENV := .venv
 EXTRAS ?= deep,dicom,cluster,paper,test
 else
+# A shim of pyenv is there for versions that are not switched on; then the version itself is taken.
+FOUND := $(firstword $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null) \
+    $(lastword $(sort $(wildcard $(HOME)/.pyenv/versions/*/bin/$(notdir $(PYTHON))))))
+ifeq ($(FOUND),)
+$(error Wanted a Python, but "$(PYTHON)" does not run. Give PYTHON=/path/to/python3.13)
+endif
+override PYTHON := $(FOUND)
 VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 EXTRAS ?= dicom,cluster,paper,test
 endif

@@ -39,9 +39,10 @@ TESTED_BY = {
     # Commands: each is a door, and what it lets in or refuses is tested for all alike.
     "flairline.cli.*": "cli/test_bad_input.py",
     # Looked at from one side of a folder, because they are one thing in several files.
-    "flairline.benchmarking.run": "benchmarking/paper/test_tables.py",
-    "flairline.benchmarking.paper.figures": "benchmarking/paper/test_tables.py",
     "flairline.benchmarking.paper.reconstruction_figure": "benchmarking/paper/test_reconstruction.py",
+    "flairline.benchmarking.paper.*": "benchmarking/paper/test_tables.py",
+    "flairline.benchmarking.*": "benchmarking/test_judge.py",
+    "flairline.evaluation.judged_scan": "evaluation/test_counts.py",
     "flairline.cases.fetch": "datasets/test_fetch.py",
     "flairline.cases.[cf]*": "datasets/test_folders.py",
     "flairline.io.fetch": "preprocess/test_brain_and_atlas.py",
@@ -50,7 +51,7 @@ TESTED_BY = {
     "flairline.postprocess.*": "postprocess/test_steps.py",
     "flairline.preprocess.symmetry": "methods/test_asymmetry.py",
     "flairline.preprocess.*": "preprocess/test_pipeline.py",
-    "flairline.report.judged": "report/test_collect.py",
+    "flairline.report.*": "report/test_collect.py",
     # What one method alone is made of is tested where its scores are.
     "flairline.imaging.equalise": "methods/test_histeq.py",
     "flairline.learning.atlas.*": "methods/test_atlas_zscore.py",

@@ -127,7 +127,7 @@ def training_data(material: Material, work: Path | None = None) -> TrainingData:
 def _licences(cases: Sequence[Case]) -> tuple[str, ...]:
     """The terms of the known data sets that cases are of."""
     known = [name for name in sorted({case.dataset for case in cases}) if name in registry.names("datasets")]
-    return tuple(f"{name}: {getattr(registry.load('datasets', name), 'licence', 'not stated')}" for name in known)
+    return tuple(f"{name}: {registry.load('datasets', name).licence}" for name in known)
 
 
 def _learning_from(what: str) -> str:

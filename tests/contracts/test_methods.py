@@ -82,6 +82,8 @@ def models(trained):
 @pytest.fixture
 def scorer(method, models):
     """Makes the method's scorer: of its model if it has to learn, else at once."""
+    if method.info.extra == "deep":
+        pytest.importorskip("torch")
     if method.info.learns_from == "scans":
         return lambda configured=method: configured.load(models(method))
     return lambda configured=method: configured.fit(())

@@ -109,10 +109,9 @@ def test_its_method_is_judged_on_its_data_set_by_its_metric(command, folder, tmp
 
 def test_its_source_of_scores_is_judged_without_a_recipe(python, folder, tmp_path):
     """A `MapSource` written by somebody else, through the library."""
-    pytest.importorskip("flairline.benchmarking.source")
     (tmp_path / "judge.py").write_text(RUN_SOURCE)
     python(tmp_path / "judge.py", folder, tmp_path / "out")
     rows = rows_of(tmp_path / "out" / "rows.csv")
     value = {row["metric"]: float(row["value"]) for row in rows if row["subject"] == "cohort"}
     assert {row["method"] for row in rows} == {"example_oracle"}
-    assert value["auroc"] > 0.99 and value["dice_oracle"] > 0.9
+    assert value["auroc"] > 0.99 and value["dice_oracle"] > 0.7  # small components are filtered out

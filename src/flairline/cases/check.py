@@ -154,7 +154,7 @@ def _against_the_list(dataset: FolderDataset, found: Found) -> Iterator[Finding]
 def _next_step(dataset: FolderDataset, found: Found, result: Check) -> str:
     if result.usable == 0:
         return dataset.nothing_found(found) if not found.complete(dataset.required) else "Mend the files named above."
-    run = f"flairline benchmark --dataset {dataset.name}={dataset.path} --method histeq -o OUT"
+    run = f"flairline benchmark --dataset {dataset.name}={dataset.path} --method default -o OUT"
     if result.failed:
         return f"Unpack or copy the files named above again. Without those scans: {run}"
     if result.usable < result.expected:

@@ -104,7 +104,7 @@ def _plain(content: Any) -> Any:
         return {str(key): _plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [_plain(value) for value in content]
-    if hasattr(content, "tolist"):
+    if isinstance(content, (np.ndarray, np.generic)):
         return _plain(content.tolist())
     if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
         return None

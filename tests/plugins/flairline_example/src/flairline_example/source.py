@@ -15,7 +15,7 @@ from flairline.types import Case
 class Oracle(PlainSource):
     """Knows the answer, and is as sure of it as `sigma` voxels of blur leave it."""
 
-    sigma: float = 1.0
+    sigma: float = 0.4
 
     @property
     def name(self) -> str:
