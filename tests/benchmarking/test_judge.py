@@ -1,8 +1,6 @@
-"""`flairline benchmark` and `flairline evaluate`: rows, manifest, resuming, failures, patients with several scans."""
+"""Judging: counts by hand, resuming, several jobs, patients with several scans."""
 
-import csv
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -14,28 +12,6 @@ from flairline.cases.table import CaseTable
 from flairline.evaluation import protocols
 from flairline.evaluation.counts import N_REPLICATES, poisson_weights
 from flairline.imaging.components import remove_small_components
-
-COLUMNS = ["dataset", "method", "protocol", "subject", "metric", "value", "n", "low", "high", "seen"]
-COHORT_METRICS = {
-    "auprc",
-    "auroc",
-    "auroc_brain",
-    "average_precision",
-    "dice_oracle",
-    "dice_oracle_before_filter",
-    "threshold_oracle",
-}
-SCAN_METRICS = {
-    "dice",
-    "dice_at_oracle",
-    "lesion_f1",
-    "lesion_recall",
-    "hd95_mm",
-    "volume_error_ml",
-    "false_positive_ml",
-    "ppv",
-    "sensitivity",
-}
 
 
 @pytest.fixture
@@ -54,13 +30,6 @@ def cases(tmp_path, save, make_head):
     return path
 
 
-def rows_of(out) -> list[dict[str, str]]:
-    with (out / "rows.csv").open(newline="") as file:
-        reader = csv.DictReader(file)
-        assert reader.fieldnames == COLUMNS
-        return list(reader)
-
-
 def judge(cases, work, method="histeq", protocol="native", **words):
     source = RecipeSource(recipes.load(method))
     return judging.judge(CaseTable(cases).cases(), source, protocols.load(protocol), work, **words)
@@ -74,33 +43,6 @@ def judged_rows(cases, work, *arguments, **words) -> list[dict]:
 def value(rows, dataset, subject, metric) -> float:
     (row,) = [row for row in rows if (row["dataset"], row["subject"], row["metric"]) == (dataset, subject, metric)]
     return float(row["value"])
-
-
-@pytest.mark.parametrize("protocol", ["native", "sound"])
-def test_rows_and_manifest(tmp_path, flairline, cases, protocol):
-    out = tmp_path / "out"
-    ran = flairline("benchmark", "--cases", cases, "--method", "histeq", "--protocol", protocol, "-o", out)
-    assert ran.code == 0, ran.err
-    rows = rows_of(out)
-    assert {(row["method"], row["protocol"]) for row in rows} == {("histeq", protocol)}
-    for dataset, subjects in (("a", {"1", "2"}), ("b", {"1_s1", "1_s2", "healthy"})):
-        own = [row for row in rows if row["dataset"] == dataset]
-        assert {row["subject"] for row in own} == {"cohort", *subjects}
-        assert {row["metric"] for row in own if row["subject"] == "cohort"} >= COHORT_METRICS | SCAN_METRICS
-        assert {row["metric"] for row in own if row["subject"] in subjects} >= SCAN_METRICS
-        assert len({(row["subject"], row["metric"]) for row in own}) == len(own)
-    assert value(rows, "a", "1", "dice_at_oracle") > 0.9
-    assert np.isnan(value(rows, "b", "healthy", "dice_at_oracle"))
-    assert value(rows, "b", "healthy", "false_positive_ml_at_oracle") > 0
-    assert np.isnan(value(rows, "a", "1", "dice")), "the method alone has no threshold of its own"
-    mean = np.mean([value(rows, "b", name, "dice_at_oracle") for name in ("1_s1", "1_s2")])
-    assert value(rows, "b", "cohort", "dice_at_oracle") == pytest.approx(mean)
-    manifest = json.loads((out / "manifest.json").read_text())
-    assert set(manifest) >= {"versions", "parameters", "files", "failures", "seconds", "peak_memory_mb"}
-    assert len(manifest["files"]) == 10 and all(len(digest) == 64 for digest in manifest["files"].values())
-    assert manifest["parameters"]["protocol"]["name"] == protocol and manifest["seconds"] > 0
-    assert manifest["peak_memory_mb"] > 10 and manifest["failures"] == []
-    assert not (out / "work").exists()
 
 
 def test_figures_agree_with_the_rule_worked_out_by_hand(tmp_path, make_head, cases):
@@ -133,24 +75,6 @@ def test_a_recipe_with_a_threshold_has_a_dice_without_labels(tmp_path, cases):
     rows = judged_rows(cases, tmp_path / "work", "brightest", "sound")
     assert 0 < value(rows, "a", "1", "dice") < 1 and np.isnan(value(rows, "b", "healthy", "dice"))
     assert value(rows, "b", "healthy", "false_positive_ml") > 0
-
-
-def test_one_bad_scan_is_named_and_the_rest_is_done(tmp_path, flairline, cases):
-    (tmp_path / "flair1.nii.gz").write_bytes(b"")
-    ran = flairline("benchmark", "--cases", cases, "--method", "histeq", "-o", tmp_path / "out")
-    assert ran.code == 1 and "a/2: " in ran.line and "is empty" in ran.line
-    assert {row["subject"] for row in rows_of(tmp_path / "out") if row["dataset"] == "a"} == {"cohort", "1"}
-    (failure,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["failures"]
-    assert failure["scan"] == "a/2"
-
-
-def test_a_cohort_without_truths_or_lesions_is_no_error(tmp_path, flairline, cases):
-    text = cases.read_text().splitlines()
-    cases.write_text("\n".join([text[0], text[1].rsplit(",", 1)[0] + ",", text[5]]) + "\n")
-    ran = flairline("benchmark", "--cases", cases, "--method", "histeq", "-o", tmp_path / "out")
-    assert ran.code == 0 and "a/1" in ran.out
-    rows = rows_of(tmp_path / "out")
-    assert np.isnan(value(rows, "a", "cohort", "dice_oracle")) and np.isnan(value(rows, "b", "cohort", "auroc"))
 
 
 def same_rows(one, other) -> bool:
@@ -226,15 +150,6 @@ def test_intervals_hold_the_value_and_repeat(tmp_path, cases):
     assert sum(not np.isnan(row.low) for row in held) >= 4
 
 
-def test_several_methods_with_kept_scores_as_json(tmp_path, flairline, cases):
-    arguments = ["benchmark", "--cases", cases, "--method", "histeq", "--method", "intensity", "--keep-maps", "--json"]
-    ran = flairline(*arguments, "-o", tmp_path / "out")
-    printed = json.loads(ran.out)
-    assert ran.code == 0 and printed["failures"] == {} and set(printed["rows"][0]) == set(COLUMNS)
-    assert {row["method"] for row in rows_of(tmp_path / "out")} == {"histeq", "intensity"}
-    assert len(list((tmp_path / "out" / "work").rglob("*.npz"))) == 10
-
-
 def test_evaluate_judges_our_own_scores_as_benchmark_does(tmp_path, flairline, cases):
     flairline("segment", "--cases", cases, "--method", "histeq", "--no-report", "-o", tmp_path / "maps")
     lines = ["dataset,subject,session,brain,truth,score"]
@@ -251,23 +166,6 @@ def test_evaluate_judges_our_own_scores_as_benchmark_does(tmp_path, flairline, c
         theirs = judging.judge(maps, FileSource("histeq"), protocols.load(protocol), tmp_path / "work")
         assert not theirs.failures
         assert same_rows(judge(cases, tmp_path / "work", protocol=protocol), theirs)
-
-
-def test_evaluate_a_mask_alone(tmp_path, flairline, save, head):
-    mask = head.truth.copy()
-    mask[4] = False
-    save(tmp_path / "mask.nii.gz", mask.astype(np.uint8))
-    save(tmp_path / "truth.nii.gz", head.truth.astype(np.uint8), "LPS")
-    (tmp_path / "maps.csv").write_text("dataset,subject,truth,mask\nd,1,truth.nii.gz,mask.nii.gz\n")
-    arguments = ["evaluate", tmp_path / "maps.csv", "--protocol", "native", "--name", "theirs", "-o", tmp_path / "out"]
-    ran = flairline(*arguments)
-    assert ran.code == 0, ran.err
-    rows = rows_of(tmp_path / "out")
-    assert value(rows, "d", "1", "dice") == pytest.approx(2 * 36 / (36 + 48))
-    assert value(rows, "d", "cohort", "dice_oracle") == pytest.approx(2 * 36 / (36 + 48))
-    assert {row["method"] for row in rows} == {"theirs"}
-    ran = flairline("evaluate", tmp_path / "maps.csv", "--protocol", "sound", "-o", tmp_path / "out")
-    assert ran.code == 2 and "neither brain nor flair" in ran.line
 
 
 @pytest.mark.parametrize(("protocol", "first"), [("native", "auprc"), ("sound", "dice")])

@@ -20,10 +20,9 @@ from flairline.cli.main import app
 from flairline.errors import InputError
 from flairline.evaluation import protocols
 from flairline.report import build, collect, outliers, verdicts
-from flairline.report import judged as judged_pages
 from flairline.report.pages import CohortScan
 from flairline.report.verdicts import Verdict
-from flairline.summary import Flag, Quality, Summary
+from flairline.summary import Quality, Summary
 
 runner = CliRunner()
 
@@ -148,24 +147,6 @@ def test_pages_are_made_as_asked_for(table, tmp_path):
     assert list((tmp_path / "pages").glob("*.html")) == []
     result = invoke(*base, "--pages", "twelve")
     assert isinstance(result.exception, InputError) and "all, some or none" in str(result.exception)
-
-
-def test_who_is_looked_at_of_many():
-    scans = [
-        CohortScan(
-            Summary(subject=f"s{i}", dataset="d"), folder=f"d/s{i}", method="m", metrics={"dice_at_oracle": dice}
-        )
-        for i, dice in enumerate([0.5 + 0.01 * (i % 10) for i in range(40)] + [0.01])
-    ]
-    flagged = CohortScan(
-        Summary(subject="f", dataset="d", qc=Quality(flags=(Flag(reason="noisy"),))),
-        folder="d/f",
-        method="m",
-        metrics={},
-    )
-    chosen = judged_pages.to_look_at([*scans, flagged])
-    dice = sorted(scan.metrics.get("dice_at_oracle", 9) for scan in chosen)
-    assert dice == pytest.approx([0.01, 0.5, 0.5, 0.59, 0.59, 0.59, 9])
 
 
 def test_a_scan_of_two_methods_is_one_scan_to_its_quality_figures():

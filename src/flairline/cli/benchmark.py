@@ -51,7 +51,7 @@ def command(
     ] = None,
     controls: Annotated[
         bool | None,
-        typer.Option("--controls/--no-controls", help="Run intensity and highpass too. Default: with --dataset."),
+        typer.Option("--controls/--no-controls", help="Run the trivial methods too. Default: with --dataset."),
     ] = None,
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")

@@ -7,20 +7,17 @@ import json
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from flairline import recipes
 from flairline.benchmarking.judge import Result
-from flairline.benchmarking.paper import reconstruction, reconstruction_figure
+from flairline.benchmarking.paper import reconstruction
 from flairline.benchmarking.plan import Plan
 from flairline.benchmarking.rows import COHORT, Row
 from flairline.benchmarking.run import run
 from flairline.benchmarking.source import RecipeSource, Reconstruction
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.evaluation import protocols
-from flairline.learning.data import TrainingData
-from flairline.learning.run import TrainingRun
 from flairline.report import collect
 
 
@@ -49,77 +46,20 @@ def test_lines_take_the_cohorts_dice_and_methods_without_a_network_come_last():
     assert "over 0 methods: undefined" in reconstruction.as_markdown(lines)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A tiny autoencoder after a few steps."""
-    pytest.importorskip("lightning")
-    from flairline import registry
-
-    folder = tmp_path_factory.mktemp("model")
-    healthy = Phantoms(folder / "healthy", spacing_mm=4.0, seed=3).healthy(2)
-    registry.load("methods", "ae_dense")().train(TrainingData(healthy), TrainingRun(folder / "ae", "test", 0.2))
-    return folder / "ae"
-
-
-@pytest.fixture(scope="module")
-def done(model, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out")
-    cases = Phantoms(out / "phantoms", subjects=2, spacing_mm=4.0, seed=1).cases()
-    sources = [RecipeSource(recipes.load(name)) for name in (f"ae_dense={model}", "histeq")]
-    return out, cases, sources, run(Plan(cases, sources, [protocols.load("sound")], out))
-
-
-def test_benchmark_writes_the_table_and_the_page_shows_it(done, model):
-    out, _, _, ran = done
+def test_benchmark_writes_the_table_and_the_page_shows_it(judged, autoencoder):
+    out, _, _, ran = judged
     with (out / "tables" / "reconstruction.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
     values = {(row.method, row.metric): row.value for row in ran.rows if row.subject == COHORT}
-    learned = rows[f"ae_dense={model}"]
+    learned = rows[f"ae_dense={autoencoder}"]
     assert 0 < float(learned["l1_healthy"]) < 1
-    assert float(learned["dice_oracle"]) == values[f"ae_dense={model}", "dice_oracle"]
-    assert float(learned["dice"]) == values[f"ae_dense={model}", "dice"]
+    assert float(learned["dice_oracle"]) == values[f"ae_dense={autoencoder}", "dice_oracle"]
+    assert float(learned["dice"]) == values[f"ae_dense={autoencoder}", "dice"]
     assert rows["histeq"]["l1_healthy"] == "nan"
     assert ran.written["Reconstruction against Dice"].exists()
     (document,) = collect.cohort_of(out).documents
     assert len(document.lines) == 2
     assert any("over 1 methods: undefined" in note for note in document.notes)
-
-
-def test_figure_shows_the_largest_lesion_area_in_every_method(done):
-    out, cases, sources, ran = done
-    assert {path.name for path in (out / "figures").iterdir()} == {
-        "figure4_sound_phantom.png",
-        "figure4_sound_phantom.svg",
-    }
-    protocol = protocols.load("sound")
-    chosen = reconstruction_figure.choose(ran.results, "phantom")
-    areas = [
-        protocol.truth(protocol.prepare(sources[1].labelled(case, protocol))).sum(axis=(0, 1)) * 16.0 for case in cases
-    ]
-    assert chosen.area_mm2 == max(area.max() for area in areas) == chosen.truth.sum() * 16.0
-    learned, equalised = (
-        reconstruction_figure.row_of(result, source, chosen)
-        for result, source in zip(ran.results, sources, strict=True)
-    )
-    assert equalised.reconstruction is None
-    assert "does not" in equalised.note.replace("\n", " ")
-    stored = next(scan for scan in ran.results[0].stored["phantom", sources[0].name] if scan.case == chosen.case)
-    np.testing.assert_array_equal(learned.score, stored.load().score[:, :, chosen.z])
-    # The score is what is brighter than the reconstruction; both went back to the scan's grid by one interpolation.
-    above = np.clip(learned.seen - learned.reconstruction, 0, None)
-    assert np.corrcoef(above.ravel(), learned.score.ravel())[0, 1] > 0.95
-
-
-def test_one_slice_is_reconstructed_as_in_the_whole_scan(done):
-    _, cases, sources, _ = done
-    scorer = recipes.ready_scorer(sources[0].recipe)
-    scan = sources[0].labelled(cases[0], protocols.load("sound")).scan
-    z = scan.space.shape[2] // 2
-    for whole, alone in zip(scorer.reconstruction(scan), scorer.reconstruction(scan, only=z), strict=True):
-        assert whole.array[:, :, z].any()
-        np.testing.assert_allclose(alone.array[:, :, z], whole.array[:, :, z], atol=1e-5)
-        assert not alone.array[:, :, :z].any()
-    assert not scorer.reconstruction(scan, only=-1)[1].array.any()
 
 
 def test_a_statistical_atlas_stands_beside_a_network_and_the_different_grids_are_named(tmp_path):
