@@ -39,8 +39,6 @@ class Dataset:
         " NeuroImage 54 (2011) 313-327. Copyright (C) 1993-2009 Louis Collins, McConnell Brain Imaging Centre,"
         " Montreal Neurological Institute, McGill University."
     )
-    expected_subjects: ClassVar[int] = 6
-    subject_ids: ClassVar[tuple[str, ...]] = tuple(f"sub-{number:03d}" for number in range(1, 7))
 
     def cases(self, required: tuple[str, ...] = ("flair",)) -> list[Case]:
         """Make the patients: flair, t1, brain, truth, lesions (numbers; kinds in `Case.extra["kinds"]`), cases.csv.

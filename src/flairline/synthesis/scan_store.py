@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from flairline.io.files import write_json
-from flairline.synthesis.training_scans import synthesise
+from flairline.synthesis.training import synthesise
 
 LESION_FREE_SHARE = 0.12
 """Share of the synthetic scans that have no lesion."""

@@ -24,9 +24,9 @@ from flairline.learning.networks.folded import folded_weights
 from flairline.learning.volumes.crops import Crops
 from flairline.learning.volumes.unet import SIZES, Size, WholeScans, build
 from flairline.learning.volumes.unet_objective import SegmentLesions
+from flairline.synthesis.anatomy import to_classes
 from flairline.synthesis.mni_classes import mni_classes, mni_files
 from flairline.synthesis.scan_store import fill_cache
-from flairline.synthesis.training_scans import to_classes
 from flairline.types import Space
 
 HELD_OUT_SCANS = 64

@@ -14,7 +14,7 @@ from flairline.learning.loop import Curve, has_bf16
 from flairline.learning.model import save_model
 from flairline.learning.volumes.unet import Size, build, lesion_logits, size_as_config
 from flairline.synthesis.scan_store import read_scan
-from flairline.synthesis.training_scans import Z_RANGE
+from flairline.synthesis.training import Z_RANGE
 
 
 def write_model(
