@@ -55,7 +55,7 @@ class Deformation:
 
 def smooth(rng: np.random.Generator, axes: Axes, length_mm: float) -> Field:
     """A field of unit standard deviation over a grid, which changes over `length_mm`."""
-    knots = [max(2, round(len(axis) / length_mm) + 2) for axis in axes]  # every grid of this kind is one of 1 mm
+    knots = [max(2, round(len(axis) / length_mm) + 2) for axis in axes]  # such grids are of 1 mm
     start = tuple(float(axis[0]) for axis in axes)
     step = tuple(max(float(axis[-1] - axis[0]), 1e-3) / (count - 1) for axis, count in zip(axes, knots, strict=True))
     drawn = Lattice(rng.standard_normal(knots, dtype=np.float32), start, step, 1)  # type: ignore[arg-type]

@@ -143,7 +143,7 @@ class Drawing:
 Outline = Blob | Band | Drawing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Core:
     """The middle of a tumour, from `depth_mm` below its surface: other levels, and a bright rim in some channels."""
 
@@ -167,20 +167,15 @@ class Paint:
 
 @dataclass(frozen=True)
 class Within:
-    """What part of a voxel can become lesion: `region` of `REGIONS`; `grey_share` of grey matter (oedema alone)."""
+    """What part of a voxel can become lesion.
+
+    `region` is "anywhere" (all of it), "tissue" (what is grey or white matter), "white" (what is white matter), "brain"
+    (fluid and vessels included), "oedema" (tissue, and of grey matter `grey_share`) or "lesion" (all of it where it is
+    lesion already by more than 0.3). An anatomy of shares has "anywhere" and "tissue" alone.
+    """
 
     region: str
     grey_share: float = 1.0
-
-
-REGIONS = {
-    "anywhere": "all of it",
-    "tissue": "what is grey or white matter",
-    "white": "what is white matter",
-    "brain": "what is brain, fluid and vessels included",
-    "oedema": "what is tissue, grey matter to a share",
-    "lesion": "all of it where it is lesion already by more than 0.3",
-}
 
 
 @dataclass(frozen=True, eq=False)

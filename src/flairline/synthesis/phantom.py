@@ -59,7 +59,7 @@ COARSE_MM, FINE_MM, BIAS_MM = 40.0, 14.0, 70.0
 """Between the knots of the two displacements and of the bias field."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LesionKinds:
     """Which voxel belongs to which lesion: `labels` (x, y, z) holds 0 or the number n of a lesion of kind `names[n-1]`.
 

@@ -45,7 +45,7 @@ class Lesion:
     radius_mm: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Placed:
     """A lesion with its place, size and shape."""
 

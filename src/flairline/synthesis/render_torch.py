@@ -44,17 +44,17 @@ class TorchArrays:
     def cast(self, array: Tensor, dtype: type[np.generic]) -> Tensor:
         return array.to(DTYPES[dtype])
 
-    def where(self, condition: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        return torch.where(condition, one, other)
+    def where(self, condition: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        return torch.where(condition, first, second)
 
     def clip(self, array: Tensor, low: float | None, high: float | None) -> Tensor:
         return torch.clamp(array, low, high)
 
-    def maximum(self, one: Tensor, other: Tensor | float) -> Tensor:
-        return torch.maximum(one, torch.as_tensor(other, dtype=one.dtype, device=self.device))
+    def maximum(self, first: Tensor, second: Tensor | float) -> Tensor:
+        return torch.maximum(first, torch.as_tensor(second, dtype=first.dtype, device=self.device))
 
-    def minimum(self, one: Tensor, other: Tensor | float) -> Tensor:
-        return torch.minimum(one, torch.as_tensor(other, dtype=one.dtype, device=self.device))
+    def minimum(self, first: Tensor, second: Tensor | float) -> Tensor:
+        return torch.minimum(first, torch.as_tensor(second, dtype=first.dtype, device=self.device))
 
     def ramp(self, depth: Tensor, edge_mm: float) -> Tensor:
         if edge_mm == 0:
@@ -88,9 +88,8 @@ class TorchArrays:
         return functional.grid_sample(self.put(volume)[None, None], places, align_corners=True)[0, 0, 0, 0]
 
     def blur(self, volume: Tensor, sigma: Sequence[float]) -> Tensor:
-        if (
-            volume.device.type == "cpu"
-        ):  # scipy's filter is seven times as fast as a convolution of one channel in torch
+        # On the CPU scipy's filter is seven times as fast as torch's convolution of one channel.
+        if volume.device.type == "cpu":
             return torch.from_numpy(self._host.blur(volume.numpy(), sigma))
         return convolved(volume, sigma)
 

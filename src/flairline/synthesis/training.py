@@ -35,7 +35,7 @@ STEP = 3
 """Voxels of the map of where ventricles draw tissue to, along each axis."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Synthetic:
     """One synthetic scan at 1 mm in RAS+: normalised image, truth and brain (x, y, z), and the T1 if it was wanted."""
 
