@@ -41,8 +41,6 @@ class Dataset:
     )
     published_as: ClassVar[str] = ""
     made_on_the_spot: ClassVar[str] = "made on the spot by flairline demo"
-    expected_subjects: ClassVar[int] = 6
-    subject_ids: ClassVar[tuple[str, ...]] = tuple(f"sub-{number:03d}" for number in range(1, 7))
 
     def cases(self, required: tuple[str, ...] = ("flair",)) -> list[Case]:
         """Make the patients: flair, t1, brain, truth, lesions (numbers; kinds in `Case.extra["kinds"]`), cases.csv.

@@ -1,5 +1,6 @@
-"""Images of nobody: anatomy, contrast, lesions and scanner of synthetic scans, and phantoms whose truth is known.
+"""Images of nobody: brains, lesions and scanners that are drawn by chance, and rendered.
 
-Comes in: a seed, and label maps of brains. Goes out: scans with the lesions that were drawn into them, as files or
-arrays. It imports no method and nothing of learning: what trains on these scans asks for them.
+Comes in: seeds, label maps, the average brain of nilearn's wheel. Goes out: phantoms and training scans; what is drawn
+is plain data without torch (`plan.ScanPlan`), which `render_numpy` and `render_torch` render alike. It imports nothing
+of cases, data sets or learning, and no method.
 """

@@ -1,226 +1,209 @@
-"""Drawn lesions: where they lie, how they are shaped, how bright they are.
+"""Lesions as they are drawn: outlines, brightness, and where they may lie. White matter is 1.
 
 Every lesion is a soft share in [0, 1] of each voxel, so borders are as soft as partial volumes and oedema are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import ndimage
-from torch import Tensor
-from torch.nn import functional
 
-from flairline.synthesis import training_scans as brain
+from flairline.synthesis.arrays import Array, Arrays
+from flairline.synthesis.fields import Axes, Field
 
-KINDS = ("multiple sclerosis", "small vessel", "tumour", "infarct", "shapes of patients")
+EVERYWHERE = (slice(None),) * 3
 
 
-def add_lesions(
-    anatomy: Tensor,
-    image: Tensor,
-    brightest: float,
-    rng: np.random.Generator,
-    fields: brain.Fields,
-    shapes: list[NDArray[np.bool_]] | None,
-) -> tuple[Tensor, Tensor]:
-    """Draw one disease into a scan.
+class Head(Protocol):
+    """What an outline must know of the head that is being rendered."""
 
-    Returns
-    -------
-    image, share
-        The image with the lesions, and each voxel's share of lesion (x, y, z).
+    arrays: Arrays
+    axes_mm: Axes
+
+    def points_mm(self, pushed: bool) -> Array:
+        """The anatomy's mm of each voxel of the brain (3, n), after or before the lesions have pushed it."""
+        ...
+
+    def value(self, drawn: Field, box: tuple[slice, ...]) -> Array:
+        """A field over a box of the grid."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """Random waves that move a surface in and out: (m, 4) wave vector per mm and phase, and their height."""
+
+    waves: NDArray[np.float64]
+    height_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Blob:
+    """An ellipsoid with a rough outline; a point lies `radius_mm` - |axes @ offset| + roughness inside it.
+
+    With a box it lies in the scan's mm and is looked at in the box alone; without it lies in the anatomy's mm, and its
+    reach is twice its radius and 4 mm.
     """
-    canvas = _Canvas(anatomy, image, brightest, rng, fields)
-    kind = rng.choice(4, p=(0.4, 0.15, 0.33, 0.12))
-    if shapes and kind in (0, 3):
-        _patients_shape(canvas, shapes)
-    elif kind == 0:
-        _multiple_sclerosis(canvas)
-    elif kind == 1:
-        _small_vessel(canvas)
-    elif kind == 2:
-        _tumour(canvas)
-    else:
-        _infarct(canvas)
-    return canvas.image, canvas.share
+
+    centre_mm: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    radius_mm: float
+    edge_mm: float
+    """Over which the share rises from 0 to 1, about; 0: a hard edge."""
+    waves: Waves | None = None
+    pushed: bool = True
+    """Without a box: it moves with the tissue that other lesions push."""
+    box: tuple[slice, ...] | None = None
+    roughness_mm: Field | None = None
+    """With a box: how far the outline lies out, over the box."""
+
+    def inside(self, head: Head) -> tuple[object, Array, Array]:
+        """Where the blob is looked at, its share there, and the depth below its surface in mm."""
+        arrays = head.arrays
+        if self.box is None:
+            points = head.points_mm(self.pushed)
+            near = self._near(arrays, head.points_mm(False))
+            depth = self._depth_mm(arrays, points[:, near] - arrays.put(self.centre_mm[:, None].astype(np.float32)))
+            return near, arrays.ramp(depth, self.edge_mm), depth
+        shape = tuple(part.stop - part.start for part in self.box)
+        offsets = arrays.mesh(
+            [
+                (axis[part] - centre).astype(np.float32)
+                for axis, part, centre in zip(head.axes_mm, self.box, self.centre_mm, strict=True)
+            ]
+        )
+        depth = self._depth_mm(arrays, offsets).reshape(shape)
+        if self.roughness_mm is not None:
+            depth = depth + head.value(self.roughness_mm, self.box)
+        return self.box, arrays.sigmoid(depth * (4 / self.edge_mm)), depth
+
+    def _near(self, arrays: Arrays, points: Array) -> Array:
+        off = points - arrays.put(self.centre_mm[:, None].astype(np.float32))
+        return arrays.nonzero((off * off).sum(0) < (2 * self.radius_mm + 4) ** 2)
+
+    def _depth_mm(self, arrays: Arrays, offsets: Array) -> Array:
+        """Depth of offsets (3, n) below the surface; negative outside, rough far away."""
+        turned = arrays.put(self.axes.astype(np.float32)) @ offsets
+        depth = self.radius_mm - arrays.sqrt((turned * turned).sum(0))
+        if self.waves is not None:
+            surface = 0 * depth
+            for wave in self.waves.waves.astype(np.float32):
+                surface = surface + arrays.cos(arrays.put(wave[:3]) @ offsets + float(wave[3]))
+            depth = depth + float(np.float32(self.waves.height_mm)) * surface
+        return depth
 
 
-class _Canvas:
-    """A scan that is being drawn into."""
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What lies up to `reach_mm` from the ventricles, by places deeper and by places not at all."""
 
-    def __init__(
-        self, anatomy: Tensor, image: Tensor, brightest: float, rng: np.random.Generator, fields: brain.Fields
-    ) -> None:
-        self.anatomy, self.image, self.brightest, self.rng, self.fields = anatomy, image, brightest, rng, fields
-        self.share = torch.zeros_like(image)
-        self.least = float(rng.uniform(1.1, 1.35))
-        tissue = (anatomy >= brain.CORTEX) & (anatomy <= brain.HIPPOCAMPUS)
-        self.tissue = brain.blur(tissue.float(), 0.6)
-        half = anatomy[::2, ::2, ::2]
-        far = ndimage.distance_transform_edt((half != brain.VENTRICLE).numpy()).astype(np.float32) * 2
-        self.ventricle_mm = functional.interpolate(
-            torch.from_numpy(far)[None, None], size=tuple(anatomy.shape), mode="trilinear", align_corners=False
-        )[0, 0]
+    from_ventricle_mm: Field
+    """Distance from the ventricles."""
+    reach_mm: float
+    wave_mm: Field
+    """How much deeper it reaches."""
+    edge_mm: float
 
-    def places(self, classes: tuple[int, ...], count: int, near_ventricle_mm: float | None = None) -> NDArray[np.int64]:
-        """Random voxels of some classes (count, 3); a falling-off length crowds them towards the ventricles."""
-        allowed = np.isin(self.anatomy[::2, ::2, ::2].numpy(), classes)
-        voxels = np.argwhere(allowed) * 2
-        if len(voxels) == 0 or count == 0:
-            return np.zeros((0, 3), dtype=np.int64)
-        weights = None
-        if near_ventricle_mm is not None:
-            weights = np.exp(-self.ventricle_mm[tuple(voxels.T)].numpy() / near_ventricle_mm) + 1e-9
-            weights = weights / weights.sum()
-        return voxels[self.rng.choice(len(voxels), count, p=weights)]
-
-    def blob(self, centre: NDArray[np.int64], radii_mm: NDArray[np.floating], rough: float, border_mm: float) -> tuple:
-        """A rotated ellipsoid with a rough outline: its box as slices, and each voxel's share in it."""
-        reach = int(np.ceil(max(radii_mm) * (1.1 + rough))) + 3
-        low = np.maximum(centre - reach, 0)
-        high = np.minimum(centre + reach + 1, self.anatomy.shape)
-        box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        axes = [
-            torch.arange(int(a), int(b), dtype=torch.float32) - float(c)
-            for a, b, c in zip(low, high, centre, strict=True)
-        ]
-        turn = np.diag(1 / radii_mm) @ brain._rotation(self.rng.uniform(-np.pi, np.pi, 3))
-        place = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) @ torch.tensor(turn.T, dtype=torch.float32)
-        mean_mm = float(np.mean(radii_mm))
-        outline = 1 - place.norm(dim=-1)
-        outline = outline + rough * self.fields.rough(outline.shape, max(2.0, 0.8 * mean_mm))
-        return box, torch.sigmoid(4 * outline * mean_mm / border_mm)
-
-    def brightness(self, low: float = 1.1, high: float = 2.0) -> float:
-        """A lesion's intensity: above white matter (1) by at least a little, and above a level that is drawn between
-        white matter's and the brightest tissue's mostly. In white matter a lesion need not outshine the cortex.
-        """
-        level = 1 + (self.brightest - 1) * float(self.rng.uniform())
-        return max(low, level * (low - 0.15 + (high - low + 0.15) * float(self.rng.beta(1.5, 2.0))))
-
-    def brighten(self, box: tuple, share: Tensor, value: Tensor | float) -> None:
-        """Blend `value` into the image by `share`, or more than is there where that is as bright already."""
-        self.paint(box, share, torch.maximum(torch.as_tensor(value), self.least * self.image[box]))
-
-    def paint(self, box: tuple, share: Tensor, value: Tensor | float) -> None:
-        """Blend `value` into the image by `share`, whatever was there."""
-        self.image[box] = self.image[box] * (1 - share) + value * share
-        self.share[box] = torch.maximum(self.share[box], share)
+    def inside(self, head: Head) -> tuple[object, Array, Array]:
+        """As of a blob; its share stands for its depth, which only cores ask for."""
+        depth = self.reach_mm + head.value(self.wave_mm, EVERYWHERE)
+        depth -= head.value(self.from_ventricle_mm, EVERYWHERE)
+        depth *= 4 / self.edge_mm
+        share = head.arrays.sigmoid(depth)
+        return EVERYWHERE, share, share
 
 
-def _multiple_sclerosis(canvas: _Canvas) -> None:
-    """Few to many lesions of 3-15 mm: periventricular, deep, juxtacortical, infratentorial, cortical; some hollow."""
-    rng = canvas.rng
-    count = int(np.clip(rng.lognormal(2.6, 0.9), 1, 70))
-    share = rng.dirichlet((3, 1.5, 1.2, 0.5, 0.3))
-    counts = rng.multinomial(count, share)
-    places = [
-        *canvas.places((brain.WHITE,), counts[0], near_ventricle_mm=3.0),
-        *canvas.places((brain.WHITE,), counts[1]),
-        *canvas.places((brain.WHITE, brain.CORTEX), counts[2]),
-        *canvas.places((brain.STEM, brain.CEREBELLAR_WHITE, brain.CEREBELLAR_CORTEX), counts[3]),
-        *canvas.places((brain.CORTEX, brain.THALAMUS, brain.HIPPOCAMPUS), counts[4]),
-    ]
-    level, spread = canvas.brightness(), float(rng.uniform(0, 0.12))
-    size, border = float(rng.uniform(1.4, 3.2)), float(rng.uniform(0.7, 3.0))
-    for centre in places:
-        radius = float(np.clip(rng.lognormal(np.log(size), 0.45), 1.2, 9))
-        radii = radius * rng.uniform(0.6, 1.5, 3)
-        box, share_in = canvas.blob(centre, radii, float(rng.uniform(0.05, 0.35)), min(border, radius))
-        share_in = share_in * canvas.tissue[box]
-        value = max(level * (1 + spread * float(rng.normal())), 1.1)
-        canvas.brighten(box, share_in, value)
-        if radius > 3.5 and rng.random() < 0.15:
-            hole_box, hole = canvas.blob(centre, radii * rng.uniform(0.3, 0.55), 0.2, 1.5)
-            canvas.paint(hole_box, hole, float(rng.uniform(0.3, 1.0)))
-    if rng.random() < 0.35:
-        _band(canvas, level, float(rng.uniform(1.5, 5)))
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A rater's drawing of another patient, scaled onto this scan's box, deformed and softened."""
+
+    shape: NDArray[np.bool_]
+    shift: tuple[Field, Field, Field]
+    """Where the drawing is looked up, beside the place itself; the box is 2 wide."""
+    blur_mm: float
+
+    def inside(self, head: Head) -> tuple[object, Array, Array]:
+        """As of a band."""
+        arrays = head.arrays
+        sides = [len(axis) for axis in head.axes_mm]
+        places = []
+        for axis, count in enumerate(self.shape.shape):
+            line = np.linspace(-1, 1, sides[axis], dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+            place = head.value(self.shift[axis], EVERYWHERE) + arrays.put(line)
+            places.append(((place + 1) * ((count - 1) / 2)).reshape(-1))
+        found = arrays.linear(self.shape.astype(np.float32), np.zeros(3), np.ones(3), arrays.stack(places))
+        share = arrays.blur(found.reshape(sides), (self.blur_mm,) * 3)
+        return EVERYWHERE, share, share
 
 
-def _small_vessel(canvas: _Canvas) -> None:
-    """Caps and bands around the ventricles that may flow together, and spots in the deep white matter."""
-    rng = canvas.rng
-    level = canvas.brightness(1.1, 1.8)
-    _band(canvas, level, float(rng.uniform(2, 11)))
-    for centre in canvas.places((brain.WHITE,), int(rng.integers(0, 40))):
-        radii = float(rng.uniform(1.2, 4.5)) * rng.uniform(0.6, 1.4, 3)
-        box, share = canvas.blob(centre, radii, float(rng.uniform(0.1, 0.4)), float(rng.uniform(1, 3)))
-        canvas.brighten(box, share * canvas.tissue[box], level * float(rng.uniform(0.92, 1.05)))
+Outline = Blob | Band | Drawing
 
 
-def _band(canvas: _Canvas, level: float, depth_mm: float) -> None:
-    """White matter up to about `depth_mm` from the ventricles, by places deeper and by places not at all."""
-    rng = canvas.rng
-    wave = canvas.fields.rough(canvas.anatomy.shape, float(rng.uniform(12, 30)))
-    border_mm = float(rng.uniform(1, 3.5))
-    reach = depth_mm * (0.7 + float(rng.uniform(0.3, 0.9)) * wave) - canvas.ventricle_mm
-    white = brain.blur((canvas.anatomy == brain.WHITE).float(), 0.5)
-    share = torch.sigmoid(4 * reach / border_mm) * white
-    canvas.brighten((slice(None),) * 3, share, level)
+@dataclass(frozen=True, eq=False)
+class Core:
+    """The middle of a tumour, from `depth_mm` below its surface: other levels, and a bright rim in some channels."""
+
+    depth_mm: float
+    levels: Mapping[str, float]
+    rims: Mapping[str, float]
 
 
-def _tumour(canvas: _Canvas) -> None:
-    """Oedema that fills white matter around a core that may be bright, mixed or dark; all of it is lesion."""
-    rng = canvas.rng
-    for _ in range(1 if rng.random() < 0.8 else int(rng.integers(2, 5))):
-        centre = canvas.places((brain.WHITE, brain.CORTEX, brain.THALAMUS, brain.CEREBELLAR_WHITE), 1)[0]
-        mean = float(rng.uniform(8, 34))
-        radii = mean * rng.uniform(0.7, 1.3, 3)
-        level = canvas.brightness(1.15, 2.1)
-        box, oedema = canvas.blob(centre, radii, float(rng.uniform(0.15, 0.5)), float(rng.uniform(1.5, 7)))
-        grey_share = float(rng.uniform(0.1, 1.0))
-        anatomy = canvas.anatomy[box]
-        spared = (anatomy == brain.CORTEX) | ((anatomy >= brain.THALAMUS) & (anatomy <= brain.PALLIDUM))
-        resist = brain.blur(torch.where(spared, grey_share, 1.0) * (anatomy >= brain.CORTEX), 0.7)
-        oedema = oedema * resist * canvas.tissue[box].clamp_min(0.0)
-        texture = 1 + float(rng.uniform(0, 0.15)) * canvas.fields.smooth(oedema.shape, float(rng.uniform(6, 20)))
-        canvas.brighten(box, oedema, level * texture)
-        if rng.random() < 0.8:
-            _core(canvas, centre, radii * float(rng.uniform(0.3, 0.85)), level)
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """Signal of a lesion, by channel."""
+
+    levels: Mapping[str, float]
+    least: float | None = None
+    """No lesion hides in tissue as bright as itself: it is at least so many times as bright as what was there. A level
+    below white matter's is at least so many times as dark. None: the level counts, whatever was there."""
+    texture: Field | None = None
+    """The level is multiplied by 1 + texture, over the outline's box."""
+    core: Core | None = None
 
 
-def _core(canvas: _Canvas, centre: NDArray[np.int64], radii_mm: NDArray[np.floating], level: float) -> None:
-    """Solid tumour of mixed brightness, often with a dark centre; it displaces whatever was there."""
-    rng = canvas.rng
-    shift = np.rint(rng.normal(0, 0.25, 3) * radii_mm).astype(np.int64)
-    centre = np.clip(centre + shift, 0, np.array(canvas.anatomy.shape) - 1)
-    box, share = canvas.blob(centre, radii_mm, float(rng.uniform(0.1, 0.35)), float(rng.uniform(1, 4)))
-    inside = brain.blur((canvas.anatomy[box] >= brain.VENTRICLE).float() * (canvas.anatomy[box] <= brain.VESSEL), 1.0)
-    share = share * inside
-    solid = level * float(rng.uniform(0.55, 1.15))
-    mix = float(rng.uniform(0.0, 0.3)) * canvas.fields.rough(share.shape, float(np.mean(radii_mm)) * 0.6)
-    canvas.paint(box, share, (solid * (1 + mix)).clamp_min(0.1))
-    if rng.random() < 0.7:
-        hole_box, hole = canvas.blob(centre, radii_mm * rng.uniform(0.3, 0.95), 0.3, float(rng.uniform(1, 4)))
-        canvas.paint(hole_box, hole * (canvas.share[hole_box] > 0.3), float(rng.uniform(0.15, 1.1)))
+@dataclass(frozen=True)
+class Within:
+    """What part of a voxel can become lesion.
+
+    `region` is "anywhere" (all of it), "tissue" (what is grey or white matter), "white" (what is white matter), "brain"
+    (fluid and vessels included), "oedema" (tissue, and of grey matter `grey_share`) or "lesion" (all of it where it is
+    lesion already by more than 0.3). An anatomy of shares has "anywhere" and "tissue" alone.
+    """
+
+    region: str
+    grey_share: float = 1.0
 
 
-def _infarct(canvas: _Canvas) -> None:
-    """A territory of cortex and white matter, swollen and bright, or small and deep."""
-    rng = canvas.rng
-    level = canvas.brightness(1.1, 1.8)
-    for centre in canvas.places((brain.CORTEX, brain.WHITE, brain.THALAMUS, brain.STEM), int(rng.integers(1, 5))):
-        radii = float(rng.choice([rng.uniform(3, 8), rng.uniform(8, 28)])) * rng.uniform(0.6, 1.5, 3)
-        box, share = canvas.blob(centre, radii, float(rng.uniform(0.15, 0.45)), float(rng.uniform(1, 4)))
-        texture = 1 + float(rng.uniform(0, 0.12)) * canvas.fields.smooth(share.shape, 8)
-        canvas.brighten(box, share * canvas.tissue[box], level * texture)
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One outline that is filled with one paint; without paint it is lesion, but looks as it did."""
+
+    outline: Outline
+    within: Within
+    paint: Paint | None
 
 
-def _patients_shape(canvas: _Canvas, shapes: list[NDArray[np.bool_]]) -> None:
-    """A rater's drawing of another patient, scaled onto this brain's box, deformed and softened."""
-    rng = canvas.rng
-    shape = shapes[int(rng.integers(len(shapes)))]
-    if rng.random() < 0.5:
-        shape = shape[::-1]
-    size = tuple(canvas.anatomy.shape)
-    axes = [torch.linspace(-1, 1, side) for side in size]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    for axis in range(3):
-        grid[..., axis] += 0.04 * canvas.fields.smooth(size, 30)
-    source = torch.from_numpy(np.ascontiguousarray(shape)).float()[None, None]
-    share = functional.grid_sample(source, grid.flip(-1)[None], align_corners=True)[0, 0]
-    share = brain.blur(share, float(rng.uniform(0.4, 1.0))) * canvas.tissue
-    texture = 1 + float(rng.uniform(0, 0.12)) * canvas.fields.smooth(size, 10)
-    canvas.brighten((slice(None),) * 3, share, canvas.brightness() * texture)
+@dataclass(frozen=True, eq=False)
+class Push:
+    """Tissue is pushed outwards from a point.
+
+    The push grows linearly up to `farthest_mm` at the radius r and falls beyond as (r/d)^2, as around a source in an
+    incompressible medium; half of it is left at sqrt(2) r.
+    """
+
+    centre_mm: NDArray[np.float64]
+    radius_mm: float
+    farthest_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnLesion:
+    """A lesion: its kind (of `lesion_kinds.KINDS`), its parts in the order of painting, and what it pushes away."""
+
+    kind: str
+    parts: tuple[Part, ...] = field(default_factory=tuple)
+    push: Push | None = None

@@ -1,4 +1,4 @@
-"""One more anatomy for the synthesis: the average brain in nilearn's wheel, as a map of `synthesis.CLASSES`.
+"""One more anatomy for the synthesis: the average brain in nilearn's wheel, as a map of `anatomy.CLASSES`.
 
 The MNI152 2009a templates (Fonov et al. 2011, https://doi.org/10.1016/j.neuroimage.2010.07.033) give grey and white
 matter and the brain; what they do not tell apart (ventricles, brain stem, cerebellum, nuclei) is told by connection
@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from flairline.io.nifti import read_volume
 from flairline.preprocess.atlas import mni_file
-from flairline.synthesis import training_scans as brain
+from flairline.synthesis import anatomy as brain
 
 NAME = "nilearn's MNI152 2009a"
 """What the model card calls it."""

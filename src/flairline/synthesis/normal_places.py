@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.synthesis.scan_store import read_scan
-from flairline.synthesis.training_scans import Z_RANGE
+from flairline.synthesis.training import Z_RANGE
 
 SHAPE = (44, 52, 44)
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from flairline.io.files import write_json
 from flairline.io.store import content_key
-from flairline.synthesis.training_scans import synthesise
+from flairline.synthesis.training import synthesise
 
-VERSION = 1
+VERSION = 2
 """Goes up when the same seed gives other scans, so that old ones are made anew."""
 LESION_FREE_SHARE = 0.12
 """Share of the synthetic scans that have no lesion."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from flairline.synthesis.training_scans import Z_RANGE
+from flairline.synthesis.training import Z_RANGE
 
 CROP = 96
 """Side of a training crop in voxels of 1 mm."""

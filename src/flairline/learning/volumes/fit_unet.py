@@ -28,9 +28,9 @@ from flairline.learning.volumes.sizes import SIZES, Size
 from flairline.learning.volumes.unet import WholeScans, build
 from flairline.learning.volumes.unet_objective import SegmentLesions
 from flairline.learning.volumes.write_unet import Trained, write_model
+from flairline.synthesis.anatomy import to_classes
 from flairline.synthesis.mni_classes import mni_classes, mni_files
 from flairline.synthesis.scan_store import fill_cache
-from flairline.synthesis.training_scans import to_classes
 from flairline.types import Space
 
 HELD_OUT_SCANS = 64

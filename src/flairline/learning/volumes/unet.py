@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flairline.learning.networks.folded import FoldedUNet
-from flairline.synthesis.training_scans import Z_RANGE
+from flairline.synthesis.training import Z_RANGE
 
 SCALE = 4.0
 """Half-widths per unit of the network's input."""

@@ -61,7 +61,7 @@ class UnetScorer:
 
 def working_image(scan: Scan) -> FloatArray:
     """The scan as the network knows it: half-widths from normal tissue, cut off, as dark as CSF outside the brain."""
-    from flairline.synthesis.training_scans import Z_RANGE
+    from flairline.synthesis.training import Z_RANGE
 
     brain = scan.brain.array
     z = np.clip(normal_tissue(scan.flair.array[brain]).z(scan.flair.array), *Z_RANGE)

@@ -17,7 +17,7 @@ from flairline.learning.model import WEIGHTS, ModelFolder
 from flairline.learning.volumes.sizes import Size
 from flairline.learning.volumes.unet import build, lesion_logits
 from flairline.synthesis.scan_store import read_scan
-from flairline.synthesis.training_scans import Z_RANGE
+from flairline.synthesis.training import Z_RANGE
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""What a scanner and the tools after it make of a head, as it is drawn: bias, resolution, noise, a brain mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flairline.synthesis.fields import Axes, Field, scaled, smooth
+
+BLURRED_SHARE = 0.125
+"""Share of the scans that are blurred along every axis, by up to 2 mm (standard deviation)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bias:
+    """The image is multiplied by exp(strength * field), the field cut to plus and minus `limit`."""
+
+    field: Field
+    strength: float = 1.0
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Slices:
+    """So many thick slices along an axis, brought back to the grid of 1 mm by lines or by nearest neighbour."""
+
+    axis: int
+    count: int
+    nearest: bool
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Normal noise of a standard deviation, drawn by numpy from `seed` on whatever grid the image has then."""
+
+    sd: float
+    seed: int
+
+    def draw(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The noise on a grid. The same on every device."""
+        noise = np.random.default_rng(self.seed).standard_normal(shape, dtype=np.float32)
+        noise *= np.float32(self.sd)
+        return noise
+
+
+@dataclass(frozen=True, eq=False)
+class Rician:
+    """Noise of either channel of the coil at each voxel that has signal, and what white matter is stored as.
+
+    The magnitude is stored as whole numbers of at least 1, so that ties occur and no brain voxel looks like background.
+    """
+
+    real: NDArray[np.float32]
+    imaginary: NDArray[np.float32]
+    white: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scanner:
+    """From a channel's signal to its image, in this order."""
+
+    bias: Bias
+    blur_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    slices: Slices | None = None
+    noise: Noise | None = None
+    """Of the slices, before they are brought back to the grid."""
+    late_blur_mm: float = 0.0
+    late_noise: Noise | None = None
+    rician: Rician | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The field of view ends inside the head: what lies before (or after) a voxel along an axis is not there."""
+
+    axis: int
+    voxel: int
+    before: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BrainMask:
+    """A brain mask as tools make them: sulci filled, the rim too tight in places and too wide in others.
+
+    It is where the brain, smoothed by 3 mm, is above level + wobble - 0.4 * residue (cut to 0.03..0.75).
+    """
+
+    level: float
+    wobble: Field
+    residue: Field | None
+    """Where it is above 1, skull and dura are left, by up to 0.4."""
+    filled: bool
+    cut: Cut | None
+
+
+def draw_scanner(rng: np.random.Generator, of_fields: np.random.Generator, axes: Axes) -> Scanner:
+    """Bias, resolution (thick slices along any axis) and noise before and after it, wider than scanners differ."""
+    field = smooth(of_fields, axes, float(rng.uniform(40, 90)))
+    bias = Bias(field, float(rng.uniform(0, 0.15)), 2.0)
+    noise = Noise(float(rng.uniform(0.005, 0.07)), _seed(of_fields))
+    in_plane = float(rng.uniform(0.0, 0.7))
+    thick_axis = int(rng.choice(3, p=(0.15, 0.15, 0.7)))
+    thick_mm = float(rng.uniform(1, 6)) if rng.random() < 0.65 else 1.0
+    sigmas = [in_plane] * 3
+    sigmas[thick_axis] = max(in_plane, thick_mm / 2.355)
+    if rng.random() < BLURRED_SHARE:  # 2 mm scans, averages of several
+        wide = float(rng.uniform(0.7, 2.0))
+        sigmas = [max(sigma, wide) for sigma in sigmas]
+    slices = None
+    if thick_mm > 1.5:
+        gap = float(rng.uniform(0.9, 1.2))
+        count = max(8, round(len(axes[thick_axis]) / (thick_mm * gap)))
+        slices = Slices(thick_axis, count, bool(rng.random() >= 0.85))
+    late_blur_mm = float(rng.uniform(0, 0.6))
+    late_noise = Noise(float(rng.uniform(0, 0.02)), _seed(of_fields))
+    x, y, z = sigmas
+    return Scanner(bias, (x, y, z), slices, noise, late_blur_mm, late_noise)
+
+
+def draw_brain_mask(rng: np.random.Generator, of_fields: np.random.Generator, axes: Axes) -> BrainMask:
+    """A mask that is a little wrong mostly, and by far sometimes."""
+    level = float(rng.uniform(0.2, 0.6))
+    strength = float(rng.uniform(0, 0.1))
+    wobble = scaled(smooth(of_fields, axes, 25), strength)
+    residue = smooth(of_fields, axes, 35) if rng.random() < 0.25 else None
+    filled = bool(rng.random() < 0.5)
+    cut = None
+    if rng.random() < 0.2:
+        axis, share = int(rng.choice(3, p=(0.15, 0.25, 0.6))), float(rng.uniform(0.05, 0.3))
+        side = len(axes[axis])
+        before = bool(rng.random() < 0.6)
+        cut = Cut(axis, round(share * side) if before else side - round(share * side), before)
+    return BrainMask(level, wobble, residue, filled, cut)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**62))
