@@ -44,7 +44,7 @@ SEEN_WITHIN_MM = 12.0
 
 @dataclass(frozen=True)
 class Reach:
-    """Up to which distance (inclusive, voxel centre to voxel centre) a lesion abuts. Voxels that share a face always do.
+    """Up to which distance (inclusive, between voxel centres) a lesion abuts. Voxels that share a face always do.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Reach:
 
 OWN_TISSUE = Reach(2.0, 2.0)
 """For tissues that were seen in the scan itself: touch, and the width of a partial volume."""
-ATLAS_TISSUE = Reach(4.0, 3.0)
+ATLAS_TISSUE = Reach(3.0, 3.0)
 """For an atlas's tissues, carried by an affine map. The ventricles' walls lie 2 to 4 mm off, as docs/guide says."""
 
 
@@ -165,9 +165,9 @@ def mni_anatomy(t1_file: Path) -> tuple[Anatomy, Space]:
     t1, grey, white = (read_volume(path) for path in files)
     halved = t1.space.vox_to_ras @ np.array([[2, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 2, 0.5], [0, 0, 0, 1.0]])
     # A tissue that fills a voxel has the file's highest value there, which is 255 and not 1.
-    head, *shares = (_halved(image / image.max()) for image in (t1.array > 0, grey.array, white.array))
-    space = Space(head.shape, halved, "atlas")
-    return anatomy_of(ndimage.binary_fill_holes(head >= HALF), *shares, space), space
+    head, grey_share, white_share = (_halved(image / image.max()) for image in (t1.array > 0, grey.array, white.array))
+    space = Space((head.shape[0], head.shape[1], head.shape[2]), halved, "atlas")
+    return anatomy_of(ndimage.binary_fill_holes(head >= HALF), grey_share, white_share, space), space
 
 
 def anatomy_of(

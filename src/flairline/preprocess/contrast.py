@@ -57,9 +57,14 @@ BOX = (0.002, 0.998)
 T1_MAX_SCORE = 1.3
 """Below it an image is a T1: twice `near_fluid`, half of `grey_over_white`, and `bright_tail` up to `MAX_TAIL`."""
 MAX_TAIL = 0.8
-BRIGHT_FLUID = 0.25
-NO_BRIGHTER_GREY = 0.05
-PD_FLUID_OVER_GREY = 2.5
+PAIR_MAX_SCORE, PAIR_APART = 1.45, 0.2
+"""Beside an image that looks like a FLAIR and scores higher by `PAIR_APART`, one below this is the pair's T1."""
+BRIGHT_FLUID, PD_BRIGHT_FLUID, PD_BRIGHTER_GREY = 0.20, 0.10, 0.06
+"""From these on (exclusive) `fluid_less_white` says that fluid is bright: by itself, or where `grey_less_white` is that
+large, too, as on a PD."""
+PD_FLUID_OVER_GREY, ADC_GREY_OVER_FLUID = 2.5, 0.1
+"""On a PD the fluid's excess over white matter is less than so many times the grey matter's; on an ADC map the grey
+matter's is less than that share of the fluid's. T2 and ADC are told apart roughly, and said so."""
 MAX_ELONGATION = 2.0
 """Of a brain, its length over its breadth as standard deviations: heads have 1.0 to 1.4, a cord more than 5."""
 MIN_BRAIN_ML = 300.0
@@ -70,11 +75,11 @@ MAX_AIR_HU, MIN_AIR_SHARE, MAX_BRAIN_HU = -500.0, 0.02, 100.0
 WORDS: Mapping[Contrast, str] = {
     "flair": "a FLAIR",
     "t1": "a T1 (with or without contrast agent): grey matter is darker than white matter, and fluid is dark",
-    "t2": "a T2: fluid is the brightest",
+    "t2": "a T2 (or an ADC map): fluid is the brightest",
     "pd": "a PD (proton density) image: fluid is bright, and grey matter is much brighter than white matter",
-    "adc": "an ADC map: fluid is by far the brightest, and grey and white matter are alike",
+    "adc": "an ADC map (or a T2): fluid is the brightest, and grey and white matter are alike",
     "ct": "a CT: air lies near -1000 and the brain near 30",
-    "none of these": "no brain",
+    "none of these": "no whole brain, but perhaps the spine or another part of the body",
 }
 """How the answers are said to a person."""
 
@@ -131,7 +136,13 @@ def contrast_of(
         other along the grid's axes, which is rougher.
     """
     looks_like, figures = _look(image, brain, mni_to_native)
-    of_t1 = None if t1 is None else _look(t1, brain, mni_to_native)[0]
+    of_t1: Contrast | None = None
+    if t1 is not None:
+        of_t1, others = _look(t1, brain, mni_to_native)
+        if looks_like == of_t1 == "flair" and _is_the_t1(figures, others):
+            looks_like = "t1"
+        elif looks_like == of_t1 == "flair" and _is_the_t1(others, figures):
+            of_t1 = "t1"
     if looks_like == "flair":
         return ContrastVerdict(looks_like, True, figures, "", of_t1)
     if looks_like == "t1" and of_t1 == "flair":
@@ -141,11 +152,20 @@ def contrast_of(
     return ContrastVerdict(looks_like, False, figures, reason, of_t1)
 
 
+def _is_the_t1(figures: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether of two images, neither of which is clearly a T1, the first is the pair's."""
+    score = figures["t1_below"]
+    return score < PAIR_MAX_SCORE and others["t1_below"] - score >= PAIR_APART
+
+
 def _look(image: Volume, brain: Mask, mni_to_native: NDArray[np.float64] | None) -> tuple[Contrast, dict[str, float]]:
     """The contrast and the figures."""
+    figures = {"brain_ml": brain.volume_ml}
+    if brain.volume_ml < MIN_BRAIN_ML:
+        return "none of these", figures
     blocks = _Blocks.of(image, brain, TISSUE_BLOCK_MM)
-    figures = {"brain_ml": brain.volume_ml, "elongation": _elongation(blocks)}
-    if not (brain.volume_ml >= MIN_BRAIN_ML and figures["elongation"] <= MAX_ELONGATION):
+    figures["elongation"] = _elongation(blocks)
+    if figures["elongation"] > MAX_ELONGATION:
         return "none of these", figures
     fine = _Blocks.of(image, brain, FLUID_BLOCK_MM)
     figures |= {"near_fluid": _near_fluid(fine), "bright_tail": _bright_tail(fine)}
@@ -161,10 +181,10 @@ def _look(image: Volume, brain: Mask, mni_to_native: NDArray[np.float64] | None)
 def _contrast(figures: Mapping[str, float]) -> Contrast:
     """The contrast that a brain's figures speak for; a comparison with NaN speaks for nothing."""
     fluid, grey = figures["fluid_less_white"], figures["grey_less_white"]
-    if fluid > BRIGHT_FLUID:
-        if grey < NO_BRIGHTER_GREY:
-            return "adc"
-        return "pd" if fluid < PD_FLUID_OVER_GREY * grey else "t2"
+    if fluid > BRIGHT_FLUID or (fluid > PD_BRIGHT_FLUID and grey > PD_BRIGHTER_GREY):
+        if fluid < PD_FLUID_OVER_GREY * grey:
+            return "pd"
+        return "adc" if grey < ADC_GREY_OVER_FLUID * fluid else "t2"
     return "t1" if figures["t1_below"] < T1_MAX_SCORE else "flair"
 
 
@@ -283,7 +303,7 @@ def _tissues(blocks: _Blocks, shares: NDArray[np.floating]) -> dict[str, float]:
     return dict(zip(names, figures, strict=True))
 
 
-def _certainty(inverse: NDArray[np.float64], first: int, second: int) -> NDArray[np.float64]:
+def _certainty(inverse: NDArray[np.floating], first: int, second: int) -> NDArray[np.floating]:
     """One over the variance of the difference of two means."""
     return 1 / (inverse[:, first, first] + inverse[:, second, second] - 2 * inverse[:, first, second])
 
