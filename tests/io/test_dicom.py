@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from flairline.errors import InputError
-from flairline.io.dicom import check_segmentation, choose_study, convert_study, write_segmentation
+from flairline.io.dicom import choose_study, convert_study, write_segmentation
 from flairline.io.nifti import read_volume
 from flairline.types import Mask
 
 pydicom = pytest.importorskip("pydicom")
 pytest.importorskip("dcm2niix")
 
-from dicom_writer import FLAIR, SECRETS, SHAPE, T1, image, write_series  # noqa: E402
+from dicom_writer import FLAIR, SECRETS, SHAPE, T1, image, write_series
 
 
 @pytest.fixture

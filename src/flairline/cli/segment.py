@@ -71,6 +71,7 @@ def command(
     from functools import partial
 
     from flairline import segmentation as segmenting
+    from flairline.io import dicom
     from flairline.postprocess.threshold import parse_threshold
     from flairline.preprocess.pipeline import checked_space, preprocess_settings
     from flairline.report import build
@@ -96,7 +97,8 @@ def command(
             if one.is_dir():
                 case, study = segmenting.case_from_dicom(one, kept or Path(scratch), flair_series, t1_series)
                 scans, studies[study.name] = [*scans, case], study
-                say(f"{study.name}: {' '.join(study.reasons)}")
+                notes = dicom.check_segmentation(study.flair) if dicom_seg else ()
+                say(f"{study.name}: {' '.join([*study.reasons, *(f'{note}.' for note in notes)])}")
         files = [one for one in flairs or [] if not one.is_dir()]
         scans += segmenting.cases_from_files(files, t1, brain_file, t2) if files else []
         write_page = partial(found.write_page, index=f"../{build.COHORT_PAGE}" if len(scans) > 1 else None)
