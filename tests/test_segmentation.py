@@ -216,3 +216,20 @@ def test_several_jobs_give_the_same(tmp_path, flairline, save, head):
     for name in ("sub-0", "sub-1"):
         one, two = ((tmp_path / f"out{jobs}" / name / "score.nii.gz").read_bytes() for jobs in (1, 2))
         assert one == two
+
+
+def test_no_side_is_named_where_the_header_says_no_orientation(tmp_path, head, flairline):
+    """Both codes are 0: the side was named on terminal and page, and it was the wrong one."""
+
+    image = nib.Nifti1Image(head.flair, None)
+    image.header.set_zooms((1.0, 1.5, 2.0))
+    image.set_qform(None, 0)
+    image.set_sform(None, 0)
+    nib.save(image, tmp_path / "flair.nii.gz")
+    ran = flairline("segment", tmp_path / "flair.nii.gz", "--method", "histeq", "-o", tmp_path / "out")
+    assert ran.code == 0
+    summary = json.loads((tmp_path / "out" / "flair" / "summary.json").read_text())
+    assert summary["n_lesions"] > 0 and {lesion["side"] for lesion in summary["lesions"]} == {""}
+    (flag,) = [flag for flag in summary["qc"]["flags"] if flag["figure"] == "sides_known"]
+    assert flag["reason"] in ran.out + ran.err
+    assert "left and right are not known" in (tmp_path / "out" / "flair" / "report.html").read_text()

@@ -168,7 +168,8 @@ def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images:
 def measure(mask: Mask, brain: Mask, rating: Rating | None = None) -> dict[str, Any]:
     """Volumes and lesions of a mask, largest first.
 
-    Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid.
+    Centres are centroids in scanner mm (right, anterior, superior positive); a side is told from the brain's centroid,
+    and is empty where the scan's file says no orientation.
     With a `rating`, each lesion has its probability to be one.
     """
     labels, sizes = label_components(mask.array)
@@ -186,7 +187,7 @@ def measure(mask: Mask, brain: Mask, rating: Rating | None = None) -> dict[str, 
                 "volume_ml": len(of_lesion) * voxel_ml,
                 "voxels": len(of_lesion),
                 "centre_mm": centre.tolist(),
-                "side": "right" if centre[0] > middle[0] else "left",
+                "side": _side(centre, middle) if mask.space.sides_known else "",
                 **({} if chances is None else {"probability": float(chances[number])}),
             }
         )
@@ -310,14 +311,27 @@ def _quality(scan: Scan, prepared: Prepared | None) -> dict[str, Any]:
         figures = quality.brain_figures(scan.flair, scan.brain)
         stored = scan.space.stored
         notes = [stored.note] if stored is not None and stored.note else []
-        return {"figures": figures, "flags": [asdict(flag) for flag in quality.flags(figures)], "notes": notes}
+        flags = (*_side_flags(scan), *quality.flags(figures))
+        return {"figures": figures, "flags": [asdict(flag) for flag in flags], "notes": notes}
     return {
         "figures": dict(prepared.figures),
-        "flags": [asdict(flag) for flag in prepared.flags],
+        "flags": [asdict(flag) for flag in (*_side_flags(scan), *prepared.flags)],
         "notes": list(prepared.notes),
         "atlas": None if prepared.atlas is None else prepared.atlas.name,
         "seconds": dict(prepared.seconds),
     }
+
+
+def _side_flags(scan: Scan) -> tuple[quality.Flag, ...]:
+    """What the terminal and the page say where no side can be named."""
+    if scan.space.sides_known:
+        return ()
+    reason = "left and right are not known: the file's header says no orientation (no valid qform or sform)"
+    return (quality.Flag("sides_known", 0.0, reason),)
+
+
+def _side(centre: Any, middle: Any) -> str:
+    return "right" if centre[0] > middle[0] else "left"
 
 
 def _what_ran(recipe: Recipe, rule: ThresholdRule, threshold: Threshold) -> dict[str, Any]:

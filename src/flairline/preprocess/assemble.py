@@ -60,7 +60,7 @@ def assemble(case: Case, keep_flair_grid: bool = False) -> LabelledScan:
     space = truth.space if truth is not None and decides else flair.space
     rule = LabelRule.of(case)
     if truth is not None:
-        rule.check(without_nan(truth.array), str(case.truth))
+        truth = Volume(rule.read(truth.array, str(case.truth)), truth.space)
         if rule.one_grid and not truth.space.same_grid(flair.space):
             raise GridError(different_grids(case.truth, truth.space, case.flair, flair.space))
     brain = _brain(case, flair, given_brain, truth, space)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import BrainError, MissingExtraError, UnknownNameError
+from flairline.imaging.padding import without_padding
 from flairline.types import BoolArray, Mask, Volume
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
     if clean.array.min() == clean.array.max():
         msg = f"All voxels of {name} have the value {clean.array.min():g}: there is no head in it."
         raise BrainError(msg)
-    brain = Mask(extract(clean, name), head.space)
+    inside = without_padding(clean, background_value(clean.array))
+    brain = Mask(inside.put_back(extract(inside.volume, name)), head.space)
     if not MIN_BRAIN_ML <= brain.volume_ml <= MAX_BRAIN_ML:
         msg = (
             f"Wanted a head, but {extractor} found {brain.volume_ml:.0f} ml of brain in {name} (a brain has"

@@ -61,8 +61,7 @@ def _with_truth(case: Case, prepared: Prepared, *, on_atlas: bool, merge_labels:
     if case.truth is None:
         return LabelledScan(scan, None, rule)
     truth = read_volume(case.truth)
-    labels = np.nan_to_num(truth.array)
-    rule.check(labels, str(case.truth))
+    labels = rule.read(truth.array, str(case.truth))
     if rule.one_grid and not truth.space.same_grid(prepared.scan.space):
         raise GridError(different_grids(case.truth, truth.space, case.flair, prepared.scan.space))
     ignored = rule.to_ignore(labels) if merge_labels and rule.ignored else None
