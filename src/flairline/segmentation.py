@@ -19,7 +19,7 @@ from flairline.errors import InputError
 from flairline.imaging.components import label_components
 from flairline.imaging.resample import resample_mask
 from flairline.io import dicom
-from flairline.io.files import prepare_folder, sha256, write_json
+from flairline.io.files import prepare_folder, readable, sha256, write_json
 from flairline.io.nifti import read_mask, write_mask, write_volume
 from flairline.io.versions import versions
 from flairline.postprocess.threshold import ThresholdRule
@@ -141,7 +141,8 @@ def find(case: Case, settings: Settings) -> Found:
         "voxel_mm": scan.spacing_mm,
         "space": scan.space.name,
         "inputs": {
-            name: {"file": Path(path).name, "sha256": sha256(Path(path))} for name, path in scan.sources.items()
+            name: {"file": readable(Path(path).name), "sha256": sha256(Path(path))}
+            for name, path in scan.sources.items()
         },
         "preprocessing": describe(case, prepared, settings.preprocess or PreprocessSettings()),
         "qc": _quality(scan, prepared),
@@ -383,8 +384,8 @@ def _stem(path: Path) -> str:
 
 
 def _as_folder(name: str) -> str:
-    """A name that stays inside OUT: no separators, no leading dot."""
-    safe = re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".")
+    """A name that stays inside OUT: no separators, no leading dot, all letters readable."""
+    safe = re.sub(r"[/\\\x00-\x1f]", "_", readable(name)).lstrip(".")
     return safe or "_"
 
 

@@ -191,3 +191,12 @@ def test_results_know_no_more_of_the_sides_than_their_scan(tmp_path):
     write_mask(tmp_path / "b.nii.gz", Mask(volume.array > 100, volume.space))
     written = read_mask(tmp_path / "b.nii.gz")
     assert not written.space.sides_known and written.space.same_grid(volume.space)
+
+
+def test_a_turn_of_almost_half_a_circle_keeps_its_small_part(tmp_path):
+    """nibabel takes a small real part of a quaternion for zero where its limit is wide."""
+    angle = np.radians(179.0)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turned = np.eye(4)
+    turned[:3, :3] = turn @ np.diag([2.0, 3.0, 4.0])
+    np.testing.assert_allclose(stored(write(tmp_path / "a.nii", qform=turned)), turned, atol=1e-3)

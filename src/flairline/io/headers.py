@@ -106,14 +106,29 @@ def _are_voxels(sides_mm: NDArray[np.float64]) -> bool:
 
 
 def _qform(header: Any) -> NDArray[np.float64] | None:
-    header = header.copy()
-    header.quaternion_threshold = -QUATERNION_ROUNDING  # nibabel's own is .00000036, which real files exceed
     try:
         qform = np.asarray(header.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):  # a quaternion longer than one, or negative sizes
+        return _rounded_qform(header)
+    return qform if _is_affine(qform) else None
+
+
+def _rounded_qform(header: Any) -> NDArray[np.float64] | None:
+    """The qform of a quaternion that is longer than one by rounding; nibabel allows less than real files have.
+
+    Tried only then: within its limit nibabel takes the real part for zero, also where it is a little more.
+    """
+    header = header.copy()
+    header.quaternion_threshold = -QUATERNION_ROUNDING
+    try:
+        qform = np.asarray(header.get_qform(), dtype=np.float64)
+    except (ValueError, HeaderDataError):
         return None
-    valid = np.isfinite(qform).all() and (np.linalg.norm(qform[:3, :3], axis=0) > 0).all()
-    return qform if valid else None
+    return qform if _is_affine(qform) else None
+
+
+def _is_affine(qform: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(qform).all() and (np.linalg.norm(qform[:3, :3], axis=0) > 0).all())
 
 
 def _apart_mm(one: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]) -> float:
