@@ -104,11 +104,11 @@ def read_headers(folder: Path) -> Headers:
             if header is None:
                 found.damaged.append(path)
                 continue
-            told = _file_header(path, header, has_preamble=start)
-            frames = list(_frames(told, header))
+            file_header = _file_header(path, header, has_preamble=start)
+            frames = list(_frames(file_header, header))
             found.frames += frames
-            if not frames and told.modality == "MR":
-                found.placeless.append(told)
+            if not frames and file_header.modality == "MR":
+                found.placeless.append(file_header)
     return found
 
 
@@ -234,8 +234,8 @@ def _file_header(path: Path, header: Any, has_preamble: bool) -> FileHeader:
     )
 
 
-def _frames(told: FileHeader, header: Any) -> Iterator[Frame]:
-    if not told.is_multiframe:
+def _frames(file_header: FileHeader, header: Any) -> Iterator[Frame]:
+    if not file_header.is_multiframe:
         groups: list[tuple[Any, ...]] = [(header,)]
     else:
         shared = item(header, "SharedFunctionalGroupsSequence")
@@ -245,12 +245,12 @@ def _frames(told: FileHeader, header: Any) -> Iterator[Frame]:
         except TypeError:
             return
     for index, levels in enumerate(groups):
-        frame = _frame(told, index, levels)
+        frame = _frame(file_header, index, levels)
         if frame is not None:
             yield frame
 
 
-def _frame(told: FileHeader, index: int, levels: tuple[Any, ...]) -> Frame | None:
+def _frame(file_header: FileHeader, index: int, levels: tuple[Any, ...]) -> Frame | None:
     """A slice from the levels of its header, the nearest first; None where it says no place."""
     plane = _first(levels, "PlanePositionSequence", "ImagePositionPatient", 3)
     turned = _first(levels, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
@@ -262,7 +262,7 @@ def _frame(told: FileHeader, index: int, levels: tuple[Any, ...]) -> Frame | Non
     contrast = text(frame_type, "AcquisitionContrast") if frame_type is not None else ""
     kinds = _kinds(levels[-1], "ImageType") | _kinds(frame_type, "FrameType") | {contrast.upper()} - {""}
     return Frame(
-        header=told,
+        header=file_header,
         index=index,
         place_mm=plane,  # type: ignore[arg-type]
         orientation=turned,  # type: ignore[arg-type]
