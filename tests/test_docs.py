@@ -58,3 +58,15 @@ def test_the_slice_method_of_the_howto_trains_and_scores(monkeypatch):
     score, reconstruction = method.score_slices(network.eval(), images, brains)
     assert score.shape == reconstruction.shape == images.shape
     torch.testing.assert_close(score, (images - reconstruction).clamp(min=0))
+
+
+INPUTS = Path(__file__).parents[1] / "docs" / "guide" / "inputs.md"
+
+
+def test_each_row_of_the_table_of_inputs_names_a_test():
+    rows = [line for line in INPUTS.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    named = [re.fullmatch(r"\| .+ \| .+ \| `(test_\w+)` \|", line) for line in rows if "| Test |" not in line]
+    assert len(named) > 40 and all(named), "a row without a test"
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)", text, re.MULTILINE))
+    assert {row[1] for row in named if row} <= there

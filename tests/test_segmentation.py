@@ -1,6 +1,7 @@
 """`flairline segment` on stripped scans."""
 
 import json
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -195,3 +196,32 @@ def test_a_fault_in_flairline_is_one_scans_and_its_traceback_lies_in_the_logs(tm
     assert log.read_text() == "Traceback ...\nValueError: odd\n"
     assert third.error == "No such file: x. Check the path."
     assert [path.name for path in log.parent.iterdir()] == ["sub-2.txt"]
+
+
+def test_no_side_is_named_where_the_header_says_no_orientation(tmp_path, head, flairline):
+    """Both codes are 0: the side was named on terminal and page, and it was the wrong one."""
+
+    image = nib.Nifti1Image(head.flair, None)
+    image.header.set_zooms((1.0, 1.5, 2.0))
+    image.set_qform(None, 0)
+    image.set_sform(None, 0)
+    nib.save(image, tmp_path / "flair.nii.gz")
+    ran = flairline("segment", tmp_path / "flair.nii.gz", "--method", "histeq", "-o", tmp_path / "out")
+    assert ran.code == 0
+    summary = json.loads((tmp_path / "out" / "flair" / "summary.json").read_text())
+    assert summary["n_lesions"] > 0 and {lesion["side"] for lesion in summary["lesions"]} == {""}
+    (flag,) = [flag for flag in summary["qc"]["flags"] if flag["figure"] == "sides_known"]
+    assert flag["reason"] in ran.out + ran.err
+    assert "left and right are not known" in (tmp_path / "out" / "flair" / "report.html").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_file_name_in_latin_1_is_segmented_beside_others(tmp_path, head, save, flairline):
+    names = [b"caf\xe9.nii.gz".decode("utf-8", "surrogateescape"), "other.nii.gz"]
+    files = [save(tmp_path / name, head.flair) for name in names]
+    ran = flairline("segment", *files, "--method", "histeq", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    summaries = [json.loads((tmp_path / "out" / name / "summary.json").read_text()) for name in ("café", "other")]
+    assert summaries[0]["inputs"]["flair"]["file"] == "café.nii.gz"
+    assert summaries[0]["lesion_volume_ml"] == summaries[1]["lesion_volume_ml"] > 0
+    assert "café" in (tmp_path / "out" / "café" / "report.html").read_text(encoding="utf-8")

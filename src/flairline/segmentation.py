@@ -16,7 +16,7 @@ from flairline.cases.names import named
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.measure import lesions_of
-from flairline.io.files import prepare_folder, sha256
+from flairline.io.files import prepare_folder, readable, sha256
 from flairline.io.logs import with_log
 from flairline.io.nifti import write_mask, write_volume
 from flairline.io.versions import versions
@@ -233,7 +233,8 @@ def find(case: Case, settings: Settings) -> Found:
         subject=case.subject,
         site=case.site or None,
         inputs={
-            role: InputFile(file=Path(path).name, sha256=sha256(Path(path))) for role, path in scan.sources.items()
+            role: InputFile(file=readable(Path(path).name), sha256=sha256(Path(path)))
+            for role, path in scan.sources.items()
         },
         preprocessing=Preprocessing.from_json(preprocessing),
         qc=Quality.from_json(_quality(scan, prepared)),
@@ -247,7 +248,7 @@ def find_in(scan: Scan, settings: Settings) -> Found:
     started = time.perf_counter()
     found = _scored(scan, settings)
     figures = quality.brain_figures(scan.flair, scan.brain)
-    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in (*_side_flags(scan), *quality.flags(figures)))
     checked = Quality(figures=figures, flags=flags, notes=())
     return replace(found, summary=replace(found.summary, qc=checked, seconds=time.perf_counter() - started))
 
@@ -302,10 +303,22 @@ def _quality(scan: Scan, prepared: Prepared) -> dict[str, Any]:
     figures = quality.brain_figures(scan.flair, scan.brain) if prepared.as_it_lies else dict(prepared.figures)
     found = {
         "figures": figures,
-        "flags": [asdict(flag) for flag in quality.flags(figures)],
+        "flags": [asdict(flag) for flag in (*_side_flags(scan), *quality.flags(figures))],
         "notes": list(prepared.notes),
     }
     if prepared.as_it_lies:
         return found
     atlas = None if prepared.atlas is None else prepared.atlas.name
     return {**found, "atlas": atlas, "seconds": dict(prepared.seconds)}
+
+
+def _side_flags(scan: Scan) -> tuple[quality.Flag, ...]:
+    """What the terminal and the page say where no side can be named."""
+    if scan.space.sides_known:
+        return ()
+    reason = "left and right are not known: the file's header says no orientation (no valid qform or sform)"
+    return (quality.Flag("sides_known", 0.0, reason),)
+
+
+def _input_file(path: Path) -> InputFile:
+    return InputFile(file=readable(path.name), sha256=sha256(path))

@@ -41,6 +41,7 @@ class StoredGrid:
 
     `shape` and `vox_to_ras` are those of the file; `to_ras` is nibabel's orientation array that leads from the file's
     axes to RAS+; the codes are the NIfTI header's. `note` says what the reader had to decide, empty where nothing.
+    `sides_known` is False where the header says neither position nor orientation, so that left may be right.
     """
 
     shape: tuple[int, int, int]
@@ -49,6 +50,7 @@ class StoredGrid:
     qform_code: int = 1
     sform_code: int = 1
     note: str = ""
+    sides_known: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,11 @@ class Space:
         """Voxel sides in mm, in RAS+ order."""
         x, y, z = np.linalg.norm(self.vox_to_ras[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    @property
+    def sides_known(self) -> bool:
+        """Whether left and right can be told. Where the file's header says no orientation, no side is named."""
+        return self.stored is None or self.stored.sides_known
 
     @property
     def voxel_ml(self) -> float:

@@ -49,3 +49,60 @@ def test_what_is_required_can_be_chosen(write):
     assert table.columns() == ["dataset", "subject", "score", "truth"]
     with pytest.raises(TableError, match="line 1: wanted the column 'flair'"):
         table.cases()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_spreadsheets_write_is_read(delimiter, encoding, end, write):
+    rows = [["Dataset", "SUBJECT", "Flair", "age, years" if delimiter != "," else "age", "Site"]]
+    rows += [["d", "Jörg", "a.nii.gz", "4", "Köln"], ["d", "2", ".\\b.nii.gz", "5", "Bonn"]]
+    table = write(end.join(delimiter.join(row) for row in rows) + end, encoding=encoding, newline="")
+    one, two = table.cases()
+    assert (one.subject, one.site, one.flair.name) == ("Jörg", "Köln", "a.nii.gz")
+    assert (two.subject, two.flair.name, list(two.extra.values())) == ("2", "b.nii.gz", ["5"])
+
+
+def test_quoted_headers_and_commas_inside_values_do_no_harm(write):
+    text = '"dataset";"subject";"flair";"note"\n"d";"1";"a.nii.gz";"one, two; three"\n'
+    (case,) = write(text).cases()
+    assert case.flair.name == "a.nii.gz" and case.extra["note"] == "one, two; three"
+
+
+def test_paths_with_backslashes_are_found(tmp_path, write):
+    (tmp_path / "scans" / "deep").mkdir(parents=True)
+    (tmp_path / "scans" / "deep" / "c.nii").write_bytes(b"x")
+    (case,) = write("dataset,subject,flair\nd,1,scans\\deep\\c.nii\n").cases()
+    assert case.flair == tmp_path / "scans" / "deep" / "c.nii"
+
+
+def test_a_column_that_comes_twice_is_refused(write):
+    with pytest.raises(TableError, match="line 1: the column 'flair' comes 2 times"):
+        write("dataset,subject,flair,FLAIR\nd,1,a.nii.gz,b.nii.gz\n").cases()
+
+
+def test_a_subject_called_cohort_is_refused(write):
+    with pytest.raises(TableError, match="line 3: no subject can be called 'cohort'"):
+        write("dataset,subject,flair\nd,1,a.nii.gz\nd,cohort,b.nii.gz\n").cases()
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 a spreadsheet", bytes(range(256)) * 4])
+def test_what_is_no_text_is_refused(content, tmp_path):
+    (tmp_path / "cases.csv").write_bytes(content)
+    with pytest.raises(TableError, match=r"it is no text\. Save the spreadsheet as a CSV file"):
+        CaseTable(tmp_path / "cases.csv").cases()
+
+
+def test_a_file_name_in_latin_1_is_found_and_its_subject_can_be_read(tmp_path, write):
+    name = b"caf\xe9.nii.gz".decode("utf-8", "surrogateescape")
+    (tmp_path / name).write_bytes(b"x")
+    table = write("dataset,subject,flair\n")
+    table.path.write_bytes(b"dataset,subject,flair\nd,caf\xe9,caf\xe9.nii.gz\n")
+    (case,) = table.cases()
+    assert case.flair.exists() and case.subject == "café"
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/a.nii", "a" * 5000, "b.nii\x85"])
+def test_a_path_that_cannot_be_is_refused_with_its_line(path, write):
+    with pytest.raises(TableError, match="line 2"):
+        write(f"dataset,subject,flair\nd,1,{path}\n").cases()

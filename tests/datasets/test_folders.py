@@ -268,3 +268,51 @@ def test_command_line(flairline, tmp_path, put, small):
     assert '"unreadable"' in done.out
     assert flairline("datasets", "check", "brats2020", tmp_path / "none").code == 2
     assert "CBICA" in flairline("datasets", "fetch", "brats2020").line
+
+
+def test_bids_takes_no_image_from_derivatives_or_sourcedata(tmp_path, put, small):
+    """The FLAIRs of derivatives/ came first: an oracle Dice of .03 for 1.0."""
+    flair, truth = small()
+    for part in ("derivatives/fmriprep", "sourcedata"):
+        for kind in ("FLAIR", "T1w", "T2w"):
+            put(tmp_path / part / "sub-01" / "anat" / f"sub-01_{kind}.nii.gz", flair + 50)
+    put(tmp_path / "derivatives" / "raters" / "sub-01" / "anat" / "sub-01_label-lesion_mask.nii.gz", truth)
+    with pytest.raises(InputError, match="found none"):
+        dataset("bids", tmp_path).cases()
+    for kind in ("FLAIR", "T1w"):
+        put(tmp_path / "sub-01" / "anat" / f"sub-01_{kind}.nii.gz", flair)
+    known = dataset("bids", tmp_path)
+    (case,) = known.cases()
+    assert (case.flair, case.t1, case.t2) == (
+        tmp_path / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz",
+        tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii.gz",
+        None,
+    )
+    assert case.truth is not None and known.several() == []
+
+
+def test_bids_of_one_pipeline_may_be_named_itself(tmp_path, put, small):
+    flair, truth = small()
+    folder = tmp_path / "derivatives" / "raters"
+    put(folder / "sub-01" / "anat" / "sub-01_FLAIR.nii.gz", flair)
+    put(folder / "sub-01" / "anat" / "sub-01_label-lesion_mask.nii.gz", truth)
+    assert len(dataset("bids", folder).cases()) == 1
+
+
+@pytest.mark.parametrize("other", ["sub-01_acq-3d_FLAIR.nii.gz", "sub-01_run-2_FLAIR.nii.gz", "sub-01_FLAIR.nii"])
+def test_several_candidates_are_said_by_check_and_by_benchmark(other, tmp_path, put, small, flairline):
+    flair, truth = small()
+    for name in ("sub-01_FLAIR.nii.gz", other):
+        put(tmp_path / "bids" / "sub-01" / "anat" / name, flair)
+    put(tmp_path / "bids" / "sub-01" / "anat" / "sub-01_label-lesion_mask.nii.gz", truth)
+    (line,) = dataset("bids", tmp_path / "bids").several()
+    used, left = sorted([other, "sub-01_FLAIR.nii.gz"])
+    folder = tmp_path / "bids" / "sub-01" / "anat"
+    assert line == f"bids, 01: flair comes twice: {folder / used} is used, not {folder / left}."
+    checked = flairline("datasets", "check", "bids", tmp_path / "bids")
+    assert "twice" in checked.out
+    out = tmp_path / "out"
+    ran = flairline("benchmark", "--dataset", f"bids={tmp_path / 'bids'}", "--method", "histeq",
+                    "--no-controls", "--protocol", "native", "-o", out)  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert line in ran.err

@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +105,11 @@ def test_sha256_of_a_known_text(tmp_path):
     assert files.sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(InputError, match="Cannot read"):
         files.sha256(tmp_path / "missing")
+
+
+def test_a_name_that_is_no_utf_8_is_written_as_well_as_it_can_be(tmp_path):
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    files.write_text(tmp_path / "a.txt", f"{name} naïve \ud800")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "café naïve \N{REPLACEMENT CHARACTER}"
+    files.write_json(tmp_path / "a.json", {name: [Path(name)]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"café": ["café"]}

@@ -98,3 +98,105 @@ def test_oblique_and_left_handed_grids_come_back_as_they_were(tmp_path):
     write_mask(tmp_path / "b.nii.gz", Mask(source.array > 100, source.space))
     np.testing.assert_allclose(nib.load(tmp_path / "b.nii.gz").affine, oblique, atol=1e-5)
     np.testing.assert_array_equal(read_mask(tmp_path / "b.nii.gz").array, source.array > 100)
+
+
+def unscaled(path, offset=352.0, magic=b"n+1\0", tail=b"", at=352):
+    """A single file of 7x8x9 bytes, its voxels at `at`, whatever its header says of where they begin."""
+    array = np.random.default_rng(3).integers(0, 200, SHAPE, dtype=np.uint8)
+    image = nib.Nifti1Image(array, LAS)
+    image.set_qform(LAS, 1)
+    content = bytearray(image.to_bytes())
+    voxels = content[352:]
+    content = content[:348] + b"\0" * (at - 348) + voxels
+    content[108:112] = np.float32(offset).tobytes()
+    content[344:348] = magic
+    path.write_bytes(bytes(content) + tail)
+    return array
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0, 348.0, -5.0])
+def test_voxels_that_begin_inside_the_header_are_read_behind_it(offset, tmp_path):
+    array = unscaled(tmp_path / "a.nii", offset)
+    volume = read_volume(tmp_path / "a.nii")
+    np.testing.assert_array_equal(volume.array, array[::-1])
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras, LAS)
+
+
+@pytest.mark.parametrize(("tail", "at"), [(b"\0" * 7, 352), (b"", 348)])
+def test_where_the_voxels_begin_must_not_be_guessed(tail, at, tmp_path):
+    unscaled(tmp_path / "a.nii", 0.0, tail=tail, at=at)
+    with pytest.raises(ImageError, match="begin at byte 0, inside its header; wanted 352 or more"):
+        read_volume(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000.0), ("micron", 0.001)])
+@pytest.mark.parametrize("form", ["qform", "sform", "both"])
+def test_metres_and_micrometres_are_read_as_millimetres_as_itk_does(unit, mm, form, tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    in_unit = np.diag([1 / mm, 1 / mm, 1 / mm, 1.0]) @ SHIFTED
+    forms = {"qform": (in_unit, None), "sform": (None, in_unit), "both": (in_unit, in_unit)}[form]
+
+    def change(header):
+        header.set_xyzt_units(unit)
+        header.set_zooms(abs(in_unit.diagonal()[:3]))
+
+    path = write(tmp_path / "a.nii", *forms, change=change)
+    volume = read_volume(path)
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras, SHIFTED, rtol=1e-5)
+    assert "brought to mm" in volume.space.stored.note
+    itk = sitk.ReadImage(path)
+    np.testing.assert_allclose(itk.GetSpacing(), (2, 3, 4), rtol=1e-4)
+    write_mask(tmp_path / "b.nii", Mask(volume.array > 100, volume.space))
+    np.testing.assert_allclose(nib.load(tmp_path / "b.nii").affine, SHIFTED, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_a_unit_that_cannot_be_meant_is_passed_over_and_said(unit, tmp_path):
+    volume = read_volume(write(tmp_path / "a.nii", LAS, LAS, change=lambda header: header.set_xyzt_units(unit)))
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras, LAS, atol=1e-5)
+    assert "read as mm" in volume.space.stored.note
+
+
+def with_quaternion(path, quaternion):
+    """The same file with other bytes for b, c and d; nibabel would not write them."""
+    content = path.read_bytes()
+    path.write_bytes(content[:256] + quaternion.tobytes() + content[268:])
+    return path
+
+
+@pytest.mark.parametrize("too_long", [5e-7, 2e-5])
+def test_a_quaternion_a_little_longer_than_one_is_read_as_itk_does(too_long, tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+
+    quaternion = (np.array([0.6, 0.0, 0.8]) * np.sqrt(1 + too_long)).astype("<f4")
+    assert (quaternion.astype(float) ** 2).sum() > 1 + too_long / 2
+    path = with_quaternion(write(tmp_path / "a.nii", qform=SHIFTED), quaternion)
+    volume = read_volume(path)
+    itk = sitk.ReadImage(path)
+    directions = np.array(itk.GetDirection()).reshape(3, 3) * itk.GetSpacing()
+    wanted = np.diag([-1, -1, 1]) @ directions  # ITK's LPS to RAS
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras[:3, :3], wanted, atol=1e-4)
+    assert volume.space.sides_known
+
+
+def test_a_quaternion_that_is_none_leaves_the_sides_unknown(tmp_path):
+    path = with_quaternion(write(tmp_path / "a.nii", qform=LAS), np.array([2, 2, 2], "<f4"))
+    space = read_volume(path).space
+    assert not space.sides_known and "qform is not valid and no sform" in space.stored.note
+
+
+def test_results_know_no_more_of_the_sides_than_their_scan(tmp_path):
+    volume = read_volume(write(tmp_path / "a.nii"))
+    assert not volume.space.sides_known
+    write_mask(tmp_path / "b.nii.gz", Mask(volume.array > 100, volume.space))
+    written = read_mask(tmp_path / "b.nii.gz")
+    assert not written.space.sides_known and written.space.same_grid(volume.space)
+
+
+def test_a_turn_of_almost_half_a_circle_keeps_its_small_part(tmp_path):
+    """nibabel takes a small real part of a quaternion for zero where its limit is wide."""
+    angle = np.radians(179.0)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turned = np.eye(4)
+    turned[:3, :3] = turn @ np.diag([2.0, 3.0, 4.0])
+    np.testing.assert_allclose(stored(write(tmp_path / "a.nii", qform=turned)), turned, atol=1e-3)

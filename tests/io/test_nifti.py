@@ -112,7 +112,7 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path, array):
 
 
 def test_a_mask_is_what_is_above_zero(tmp_path):
-    array = np.array([-1.0, 0.0, 0.2, 1.0, 5.0, np.nan, 0, 0]).reshape(2, 2, 2)
+    array = np.array([-1.0, 0.0, 2.0, 1.0, 5.0, np.nan, 0, 0]).reshape(2, 2, 2)
     nib.save(nib.Nifti1Image(array.astype(np.float32), np.eye(4)), tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_mask(tmp_path / "a.nii.gz").array.ravel(), [0, 0, 1, 1, 1, 0, 0, 0])
 
@@ -216,3 +216,18 @@ def test_writing_where_nothing_can_be_written_is_refused(tmp_path, array):
 def test_text_paths_are_taken(tmp_path, save, array):
     path: Path = save(tmp_path / "a.nii.gz", array)
     assert read_volume(str(path)).space.shape == SHAPE
+
+
+def test_a_link_without_its_content_is_named_as_such(tmp_path):
+    (tmp_path / "a.nii.gz").symlink_to(tmp_path / ".git" / "annex" / "objects" / "x" / "a.nii.gz")
+    with pytest.raises(ImageError, match="is a link whose content is not there"):
+        read_volume(tmp_path / "a.nii.gz")
+    (tmp_path / "b.nii.gz").write_text("/annex/objects/SHA256E-s123--0a1b.nii.gz\n")
+    with pytest.raises(ImageError, match="pointer of git annex without its content"):
+        read_mask(tmp_path / "b.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".nii", "a\0b.nii", "."])
+def test_what_is_no_file_is_one_line(name, tmp_path):
+    with pytest.raises(ImageError):
+        read_volume(tmp_path / name)

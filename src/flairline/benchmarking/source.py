@@ -329,7 +329,8 @@ class FileSource(PlainSource):
             if other is not None and not other.space.same_grid(score.space):
                 raise GridError(different_grids(path, other.space, image, score.space))
         scan = Scan.of(case.subject, score, self._brain(case, score, protocol))
-        labelled = LabelledScan(scan, None if truth is None else np.nan_to_num(truth.array), LabelRule.of(case))
+        rule = LabelRule.of(case)
+        labelled = LabelledScan(scan, None if truth is None else rule.read(truth.array, str(case.truth)), rule)
         prepared = protocol.prepare(labelled.with_merged_labels() if protocol.merge_labels else labelled)
         array = prepared.scan.flair.array
         if mask is None:

@@ -61,4 +61,4 @@ def case_from_dicom(
     study = dicom.choose_study(folder, flair_series, t1_series)
     converted = dicom.convert_study(study, work)
     extra = {CONVERTER: "dcm2niix"}
-    return Case("", study.name, flair=converted.flair, t1=converted.t1, extra=extra), study
+    return Case("", study.name, flair=converted.flair, t1=converted.t1, extra=extra), converted.study

@@ -35,11 +35,13 @@ class Pattern:
     `regex` is matched against the end of the path (with `/`), case as it stands. Its group `subject` and, where there
     are several scans of a subject, `session` say whose file it is. `version` numbers the versions of a scan that a data
     set holds side by side: files of one version are used together, the first that is whole; None fits all of them.
+    Files in a folder of a name in `not_under` below DIR do not count.
     """
 
     role: str
     regex: str
     version: int | None = None
+    not_under: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,12 @@ class FolderDataset:
                 reasons.append((f"{self.name}/{one.name}", f"no {wanted} beside {there}. Unpack the archive again."))
         return reasons
 
+    def several(self) -> list[str]:
+        """What comes twice in a scan, and which of the files is used, a line each."""
+        return [
+            f"{self.name}, {role} comes twice: {used} is used, not {other}." for role, used, other in self.find().twice
+        ]
+
     def missing(self, found: Found) -> list[str]:
         """Scans of the frozen list that are not under DIR."""
         there = {one.name for one in found.complete(self.required)}
@@ -225,9 +233,10 @@ class FolderDataset:
             if hint is not None:
                 found.foreign[hint] += 1
                 continue
+            above = path.relative_to(folder).parts[:-1]
             for pattern, regex in patterns:
                 match = regex.search(text)
-                if match:
+                if match and not set(above) & set(pattern.not_under):
                     files = versions.setdefault(self.identify(match), {}).setdefault(pattern.version, {})
                     if pattern.role in files:
                         found.twice.append((f"{match['subject']}: {pattern.role}", files[pattern.role], path))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flairline.errors import InputError
+from flairline.io.files import readable
 from flairline.types import Case
 
 
@@ -105,6 +106,6 @@ def _stem(path: Path) -> str:
 
 
 def _as_folder(name: str) -> str:
-    """A name that stays inside OUT: no separators, no leading dot."""
-    safe = re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".")
+    """A name that stays inside OUT: no separators, no leading dot, all letters readable."""
+    safe = re.sub(r"[/\\\x00-\x1f]", "_", readable(name)).lstrip(".")
     return safe or "_"

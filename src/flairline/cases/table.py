@@ -3,20 +3,28 @@
 Columns: dataset, subject, flair, t1, t2, brain, truth; for maps that another program made also score or mask; session
 and site where scans share a patient or a scanner. A path is absolute or relative to the table, empty where there is
 none. Further columns are kept in `Case.extra`.
+
+Spreadsheets write tables in many ways: with semicolons or tabs, as UTF-16, with a byte-order mark, with capitals in the
+header, with backslashes in paths. All are read.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flairline.errors import TableError
+from flairline.io.files import readable
 from flairline.types import Case
 
 PATH_COLUMNS = ("flair", "t1", "t2", "brain", "truth", "score", "mask")
 TEXT_COLUMNS = ("dataset", "subject", "session", "site")
+DELIMITERS = (",", ";", "\t")
+"""Of these, the one by which the header has the most known columns; of equals the first."""
+POOLED = "cohort"
+"""The rows over all scans bear this name where others bear their subject's, so no subject may."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +63,32 @@ class CaseTable:
         return self._reader().fieldnames  # type: ignore[return-value]
 
     def _reader(self) -> csv.DictReader:
+        lines = self._text().splitlines()
+        reader = csv.DictReader(lines, restval="", delimiter=_delimiter(lines))
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            msg = f"Cannot read the table of cases {self.path}: {reason}. Give a CSV file."
-            raise TableError(msg) from error
-        reader = csv.DictReader(text.splitlines(), restval="")
-        try:
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
         except csv.Error as error:
             msg = f"{self.path}, line 1: {error}. Give a CSV file."
             raise TableError(msg) from error
+        names = list(reader.fieldnames or [])
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1 and name in PATH_COLUMNS + TEXT_COLUMNS]
+        if twice:
+            msg = f"{self.path}, line 1: the column {twice[0]!r} comes {names.count(twice[0])} times. Keep one of them."
+            raise TableError(msg)
         return reader
+
+    def _text(self) -> str:
+        try:
+            content = self.path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            msg = f"Cannot read the table of cases {self.path}: {reason}. Give a CSV file."
+            raise TableError(msg) from error
+        text = _decoded(content)
+        if "\0" in text or content.startswith(b"PK"):
+            msg = f"Cannot read the table of cases {self.path}: it is no text. Save the spreadsheet as a CSV file."
+            raise TableError(msg)
+        return text
 
     def _rows(self, required: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
         reader = self._reader()
@@ -85,7 +106,9 @@ class CaseTable:
                 msg = f"{self.path}, line {reader.line_num}: more values than the {len(header)} columns of the header."
                 raise TableError(msg)
             if any((value or "").strip() for value in row.values()):
-                rows.append((reader.line_num, {key: (value or "").strip() for key, value in row.items()}))
+                values = {key: (value or "").strip() for key, value in row.items()}
+                # A path may have to stay as its bytes are; the rest is shown.
+                rows.append((reader.line_num, {k: v if k in PATH_COLUMNS else readable(v) for k, v in values.items()}))
         return rows
 
     def _values(self, reader: csv.DictReader) -> Iterator[dict[str, str]]:
@@ -100,6 +123,12 @@ class CaseTable:
             if not row[column]:
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
+        if row["subject"] == POOLED and not row.get("session"):
+            msg = (
+                f"{self.path}, line {line}: no subject can be called {POOLED!r}, which is what results over all scans"
+                " are called. Give it another name."
+            )
+            raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
         session, site = row.get("session", ""), row.get("site", "")
@@ -108,8 +137,45 @@ class CaseTable:
     def _path(self, line: int, column: str, value: str) -> Path | None:
         if not value:
             return None
-        path = self.path.parent / Path(value).expanduser()
-        if not path.exists():
-            msg = f"{self.path}, line {line}, column {column!r}: no such file: {path}."
+        # As it stands; with the letters that its bytes are in latin-1; with the separators of another system.
+        ways = dict.fromkeys([value, readable(value), value.replace("\\", "/"), readable(value).replace("\\", "/")])
+        paths = [path for way in ways if (path := self._existing(way)) is not None]
+        if not paths:
+            msg = (
+                f"{self.path}, line {line}, column {column!r}: no such file: {readable(str(self.path.parent / value))}."
+            )
             raise TableError(msg)
-        return path
+        return paths[0]
+
+    def _existing(self, value: str) -> Path | None:
+        try:
+            path = self.path.parent / Path(value).expanduser()
+            return path if path.exists() else None
+        except (OSError, RuntimeError, ValueError):  # a name too long, a home of nobody
+            return None
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a table in UTF-8 or UTF-16, with a byte-order mark or without; bytes that are neither are kept."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")
+    for encoding, zeros in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+        if zeros.count(0) > 0.5 * len(zeros):  # plain letters have a zero in every other byte
+            return content.decode(encoding, "replace")
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    known = {*PATH_COLUMNS, *TEXT_COLUMNS}
+    header = lines[0] if lines else ""
+
+    def count(delimiter: str) -> int:
+        return sum(_column(name.strip('"')) in known for name in header.split(delimiter))
+
+    return max(DELIMITERS, key=count)
+
+
+def _column(name: str) -> str:
+    """The name of a column: those known here in small letters, others as they stand."""
+    bare = readable(name).strip()
+    return bare.lower() if bare.lower() in (*PATH_COLUMNS, *TEXT_COLUMNS) else bare

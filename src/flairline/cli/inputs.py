@@ -12,6 +12,9 @@ from flairline.errors import InputError
 if TYPE_CHECKING:
     from flairline.types import Progress
 
+MOST_SAID = 5
+"""Lines about files that come twice; a data set may have one for each scan."""
+
 
 def cases_of_table(path: Path) -> list[Any]:
     from flairline.cases.table import CaseTable
@@ -33,6 +36,11 @@ def cases_of_datasets(datasets: list[str], need_truth: bool = True) -> tuple[lis
         dataset = listing.on_disk(name, Path(folder))
         cases += dataset.cases() if need_truth else dataset.scans()
         left_out.update(dataset.left_out() if need_truth else {})
+        several = dataset.several()
+        for line in several[:MOST_SAID]:
+            say(line)
+        if len(several) > MOST_SAID:
+            say(f"{name}: {len(several) - MOST_SAID} more files come twice; flairline datasets check {name} names all.")
     return cases, left_out
 
 

@@ -118,10 +118,11 @@ class _Given:
                 )
                 raise InputError(msg)
 
-    def cases(self, work: Path) -> tuple[list[Case], dict[str, Study]]:
+    def cases(self, work: Path, dicom_seg: bool) -> tuple[list[Case], dict[str, Study]]:
         """The cases, and the DICOM studies that some come from, by name; those are converted into `work`."""
         from flairline.cases.dicom import case_from_dicom
         from flairline.cases.names import cases_from_files
+        from flairline.io.dicom import check_segmentation
 
         if self.table is not None:
             return cases_of_table(self.table), {}
@@ -131,7 +132,8 @@ class _Given:
             case, study = case_from_dicom(folder, work, self.flair_series, self.t1_series)
             cases.append(case)
             studies[study.name] = study
-            say(f"{study.name}: {' '.join(study.reasons)}")
+            notes = check_segmentation(study.flair) if dicom_seg else ()
+            say(f"{study.name}: {' '.join([*study.reasons, *(f'{note}.' for note in notes)])}")
         files = [path for path in self.flairs if not path.is_dir()]
         return [*cases, *(cases_from_files(files, self.t1, self.brain, self.t2) if files else [])], studies
 
@@ -148,7 +150,7 @@ def _segment(
 
     outcomes = []
     with progress_bar() as progress, TemporaryDirectory() as scratch:
-        cases, studies = given.cases(settings.work or Path(scratch))
+        cases, studies = given.cases(settings.work or Path(scratch), dicom_seg)
         with_page = partial(write_page, index=f"../{COHORT_PAGE}" if len(cases) > 1 else None)
         after = DicomAfter(studies if dicom_seg else {}, with_page if report else None)
         for outcome in segmentation.run(cases, out, settings, jobs=jobs, after=after):

@@ -2,8 +2,8 @@
 
 A lesion mask is a file of the same subject and session that ends in `_mask` or `_dseg` and says lesion in one of its
 entities (label-lesion, label-WMH, desc-lesion ...), or that ends in `_lesion`, `_roi` or `_lesion_mask`. A brain mask
-has desc-brain or label-brain. Of several FLAIRs or masks of one visit the first by name is taken; the others are named
-by `flairline datasets check bids DIR`.
+has desc-brain or label-brain. FLAIR, T1 and T2 are the raw ones: those in derivatives/ and sourcedata/ do not count. Of
+several FLAIRs or masks of one visit (acq-, run-, .nii beside .nii.gz) the first by name is taken, which is said.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _ENTITIES = r"sub-(?P<subject>[A-Za-z0-9]+)_(?:ses-(?P<session>[A-Za-z0-9]+)_)?"
 _OTHERS = r"(?:(?!space-)[a-z]+-[A-Za-z0-9]+_)*"  # another space is another grid
 _LESION = r"(?:label|desc)-[A-Za-z0-9]*(?i:lesion|wmh|wml|ms)[A-Za-z0-9]*_"
 _END = r"\.nii(?:\.gz)?"
+_NOT_RAW = ("derivatives", "sourcedata")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Dataset(FolderDataset):
         "sub-01/anat/sub-01_FLAIR.nii.gz with derivatives/*/sub-01/anat/sub-01_label-lesion_mask.nii.gz"
     )
     patterns: ClassVar[tuple[Pattern, ...]] = (
-        Pattern("flair", f"anat/{_ENTITIES}{_OTHERS}FLAIR{_END}"),
-        Pattern("t1", f"anat/{_ENTITIES}{_OTHERS}T1w{_END}"),
-        Pattern("t2", f"anat/{_ENTITIES}{_OTHERS}T2w{_END}"),
+        Pattern("flair", f"anat/{_ENTITIES}{_OTHERS}FLAIR{_END}", not_under=_NOT_RAW),
+        Pattern("t1", f"anat/{_ENTITIES}{_OTHERS}T1w{_END}", not_under=_NOT_RAW),
+        Pattern("t2", f"anat/{_ENTITIES}{_OTHERS}T2w{_END}", not_under=_NOT_RAW),
         Pattern("brain", f"{_ENTITIES}{_OTHERS}(?:desc|label)-brain_{_OTHERS}mask{_END}"),
         Pattern("truth", f"{_ENTITIES}{_OTHERS}{_LESION}{_OTHERS}(?:mask|dseg){_END}"),
         Pattern("truth", f"{_ENTITIES}{_OTHERS}(?:FLAIR_)?(?:lesion|roi|lesion_mask){_END}"),

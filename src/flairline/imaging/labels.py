@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError
+from flairline.io.masks import has_fractions, marked
 from flairline.types import BoolArray, Case
 
 
@@ -49,14 +50,33 @@ class LabelRule:
             raise InputError(msg) from error
         return cls(lesion, ignored, known, one_grid=case.extra.get("one_grid", "") == "yes")
 
-    def check(self, labels: NDArray[np.floating], name: str) -> None:
-        """Refuse labels that the data set does not have.
+    def read(self, values: NDArray[np.floating], name: str) -> NDArray[np.float32]:
+        """The labels of a truth as its file holds them; where it has fractions, 1 from one half and 0 elsewhere.
+
+        NaN counts as zero.
 
         Raises
         ------
         InputError
-            With the labels found.
+            It has labels that the data set does not have, fractions though its labels are named, or fractions that are
+            no shares of voxels.
         """
+        # A sum tells faster than looking at each voxel whether there is a NaN.
+        labels = values if np.isfinite(values.sum(dtype=np.float64)) else np.nan_to_num(values)
+        self._check(labels, name)
+        if not has_fractions(labels):
+            return labels.astype(np.float32, copy=False)
+        if self.lesion or self.ignored:
+            listed = ", ".join(map(str, (*self.lesion, *self.ignored)))
+            msg = (
+                f"Wanted whole labels in {name} (of them {listed} are named), found fractions."
+                " Give the truth as it was drawn, or resample it with nearest neighbours."
+            )
+            raise InputError(msg)
+        return marked(labels, name).astype(np.float32)
+
+    def _check(self, labels: NDArray[np.floating], name: str) -> None:
+        """Refuse labels that the data set does not have."""
         if not self.known:
             return
         strange = [f"{value:g}" for value in np.unique(labels) if value not in self.known]
@@ -69,7 +89,7 @@ class LabelRule:
 
     def merged(self, labels: NDArray[np.floating]) -> NDArray[np.float32]:
         """1 where the label is lesion, 0 elsewhere: the order of the labels' numbers no longer matters."""
-        lesion = np.isin(labels, self.lesion) if self.lesion else labels > 0
+        lesion = np.isin(labels, self.lesion) if self.lesion else labels > 0  # `read` has dealt with fractions
         return (lesion & ~self.to_ignore(labels)).astype(np.float32)
 
     def to_ignore(self, labels: NDArray[np.floating]) -> BoolArray:

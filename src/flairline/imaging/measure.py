@@ -18,6 +18,7 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Le
     """The components of a mask (joined by faces, edges or corners), largest first.
 
     A centre is a centroid in scanner mm; its side is that of the brain's centroid that it lies on, the middle is left.
+    No side is named where the scan's file says no orientation.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Le
     for place in sorted(range(len(components)), key=lambda place: -len(components[place])):
         x, y, z = _centre_mm(components[place], mask.space.vox_to_ras).tolist()
         count = len(components[place])
-        side = "right" if x > middle_mm[0] else "left"
+        side = ("right" if x > middle_mm[0] else "left") if mask.space.sides_known else ""
         chance = None if chances is None else float(chances[place])
         lesions.append(Lesion(count * mask.space.voxel_ml, count, (x, y, z), side, chance))
     return lesions

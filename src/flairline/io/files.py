@@ -66,8 +66,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 text whole or not at all. What cannot be written in UTF-8 is written as `readable` has it."""
+    write_bytes(path, readable(text).encode("utf-8"))
+
+
+def readable(text: str) -> str:
+    """The text with letters for the bytes that Python keeps of a file name that is not UTF-8: its latin-1 letters."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join(_letter(sign) for sign in text)
+    return text
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -101,16 +110,23 @@ def sha256(path: Path) -> str:
 def _plain(content: Any) -> Any:
     """Only what JSON has: numpy scalars and arrays become Python's, NaN and infinities become None, paths text."""
     if isinstance(content, dict):
-        return {str(key): _plain(value) for key, value in content.items()}
+        return {readable(str(key)): _plain(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [_plain(value) for value in content]
     if isinstance(content, (np.ndarray, np.generic)):
         return _plain(content.tolist())
     if isinstance(content, float) and (content != content or content in (float("inf"), float("-inf"))):
         return None
-    if isinstance(content, Path):
-        return str(content)
+    if isinstance(content, (Path, str)):
+        return readable(str(content))
     return content
+
+
+def _letter(sign: str) -> str:
+    code = ord(sign)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was kept
+        return chr(code - 0xDC00)
+    return "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code <= 0xDFFF else sign
 
 
 def _umask() -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -21,15 +22,17 @@ from numpy.typing import NDArray
 
 from flairline.errors import ImageError
 from flairline.io.files import write_bytes
-from flairline.io.headers import choose_affine
+from flairline.io.headers import VOXEL_MM, choose_affine
+from flairline.io.masks import has_fractions, marked
 from flairline.types import Mask, Space, StoredGrid, Volume
 
 _IsalError: type[Exception] = IsalError  # type: ignore[assignment]  # isal ships an instance annotation
 
 MAX_SHEAR = 1e-3
 """Largest accepted cosine between two voxel axes; float32 headers of oblique scans stay below 1e-5."""
-VOXEL_MM = (0.05, 50.0)
-"""Voxel sides outside this range are no MRI of a head but a broken header."""
+ONE_FILE = {348: (b"n+1\0", 344, "f4", 108, 352), 540: (b"n+2\0", 4, "i8", 168, 544)}
+"""Of a NIfTI in one file, by its header's size: magic and where it stands, the voxels' offset (type and where it
+stands), and the smallest one."""
 
 
 def read_volume(path: Path | str) -> Volume:
@@ -56,9 +59,16 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def read_mask(path: Path | str) -> Mask:
-    """Read a mask in RAS+: every voxel above zero is set. Raises `ImageError` as `read_volume` does."""
+    """Read a mask in RAS+: every voxel above zero is set, where it has fractions every one from one half.
+
+    Raises `ImageError` as `read_volume` does, and where fractions are no shares of voxels.
+    """
     array, space = _read(Path(path))
-    return Mask(np.ascontiguousarray(array > 0), space)
+    mask = Mask(np.ascontiguousarray(marked(array, str(path))), space)
+    if not has_fractions(array) or space.stored is None:
+        return mask
+    note = " ".join(filter(None, [space.stored.note, f"{path} has fractions: from one half on a voxel is set."]))
+    return Mask(mask.array, replace(space, stored=replace(space.stored, note=note)))
 
 
 def read_space(path: Path | str) -> Space:
@@ -96,8 +106,8 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
     if np.issubdtype(image.get_data_dtype(), np.complexfloating):
         msg = f"Wanted magnitudes, but {path} has complex values. Save the magnitude image."
         raise ImageError(msg)
-    affine, note = choose_affine(path, image.header)
-    vox_to_ras = _checked_affine(path, affine)
+    orientation = choose_affine(path, image.header)
+    vox_to_ras = _checked_affine(path, orientation.vox_to_ras)
     try:
         # A damaged header may promise terabytes, which must not be asked of the memory first.
         if image.dataobj.offset + math.prod(shape) * image.get_data_dtype().itemsize > len(content):
@@ -114,7 +124,8 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
         to_ras=to_ras,
         qform_code=int(image.header["qform_code"]),
         sform_code=int(image.header["sform_code"]),
-        note=note,
+        note=orientation.note,
+        sides_known=orientation.sides_known,
     )
     array = apply_orientation(stored_array, to_ras)  # the file's axes -> (x, y, z) in RAS+
     space = Space(tuple(array.shape), vox_to_ras @ inv_ornt_aff(to_ras, shape), "native", stored)
@@ -122,44 +133,107 @@ def _read(path: Path) -> tuple[NDArray[Any], Space]:
 
 
 def _content(path: Path) -> bytes:
-    if not path.exists():
-        msg = f"No such file: {path}. Check the path."
-        raise ImageError(msg)
-    if path.is_dir():
-        msg = f"Wanted a NIfTI file, but {path} is a folder. Name the file inside it (for example flair.nii.gz)."
-        raise ImageError(msg)
     try:
+        if path.is_dir():
+            msg = f"Wanted a NIfTI file, but {path} is a folder. Name the file inside it (for example flair.nii.gz)."
+            raise ImageError(msg)
         content = path.read_bytes()
         if not content:
             msg = f"{path} is empty (0 bytes). Copy or export it again."
             raise ImageError(msg)
         return igzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except FileNotFoundError as error:
+        msg = f"No such file: {path}. Check the path."
+        if path.is_symlink():
+            msg = f"{path} is a link whose content is not there. Fetch it (for example datalad get, git annex get)."
+        raise ImageError(msg) from error
     except (EOFError, zlib.error, _IsalError, igzip.BadGzipFile) as error:
         msg = f"{path} is cut off or damaged: its compressed data end too early. Copy it again."
         raise ImageError(msg) from error
-    except OSError as error:
-        msg = f"Cannot read {path}: {error.strerror or error}."
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        msg = f"Cannot read {path}: {getattr(error, 'strerror', None) or error}."
         raise ImageError(msg) from error
+
+
+def _from_first_voxel(path: Path, content: bytes, order: Literal["little", "big"]) -> bytes:
+    """The file with its voxels' offset behind the header: one that lies within it is unset.
+
+    Raises
+    ------
+    ImageError
+        The file's length leaves open where the voxels begin.
+    """
+    magic, magic_at, kind, offset_at, smallest = ONE_FILE[int.from_bytes(content[:4], order)]
+    if content[magic_at : magic_at + 4] != magic or len(content) < smallest:
+        return content
+    dtype = np.dtype(kind).newbyteorder("<" if order == "little" else ">")
+    offset = np.frombuffer(content, dtype, 1, offset_at)[0]
+    if not offset < smallest:
+        return content
+    field = np.array([smallest], dtype).tobytes()
+    mended = content[:offset_at] + field + content[offset_at + len(field) :]
+    image = _from_bytes(path, mended, order)
+    wanted = smallest + math.prod(image.shape) * image.get_data_dtype().itemsize
+    if wanted != len(content):
+        msg = (
+            f"{path} says that its voxels begin at byte {offset:g}, inside its header; wanted {smallest} or more, and"
+            f" a length of {wanted} bytes (it has {len(content)}). Export it again."
+        )
+        raise ImageError(msg)
+    return mended
 
 
 def _parse(path: Path, content: bytes) -> Any:
     """A nibabel image of either NIfTI version, by the header's own size field, in either byte order."""
-    kinds = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
-    for order in ("little", "big"):
-        kind = kinds.get(int.from_bytes(content[:4], order))
-        if kind is None:
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    for order in orders:
+        if int.from_bytes(content[:4], order) not in ONE_FILE:
             continue
         if content[344:348] == b"ni1\0":
             msg = f"{path} is the header of a .hdr/.img pair. Convert it to one .nii.gz file."
             raise ImageError(msg)
-        try:
-            return kind.from_bytes(content)
-        except Exception as error:
-            # nibabel raises many types on a damaged header; all mean the same to the user.
-            msg = f"{path} has a damaged NIfTI header ({error}). Export it again."
-            raise ImageError(msg) from error
+        return _from_bytes(path, _from_first_voxel(path, content, order), order)
+    if content[:200].find(b"annex/objects") >= 0:
+        msg = f"{path} is a pointer of git annex without its content. Fetch it (datalad get, git annex get)."
+        raise ImageError(msg)
     msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it, for example with dcm2niix."
     raise ImageError(msg)
+
+
+class _Header1(nib.Nifti1Header):
+    """nibabel refuses to open a file whose quaternion is too long for it; which affine holds is chosen by `headers`."""
+
+    def get_best_affine(self) -> NDArray[np.float64]:
+        """An affine that any header has."""
+        return self.get_base_affine()
+
+
+class _Header2(nib.Nifti2Header):
+    """As `_Header1`."""
+
+    def get_best_affine(self) -> NDArray[np.float64]:
+        """An affine that any header has."""
+        return self.get_base_affine()
+
+
+class _Image1(nib.Nifti1Image):
+    header_class = _Header1
+
+
+class _Image2(nib.Nifti2Image):
+    header_class = _Header2
+
+
+def _from_bytes(path: Path, content: bytes, order: Literal["little", "big"]) -> Any:
+    kind = {348: _Image1, 540: _Image2}[int.from_bytes(content[:4], order)]
+    try:
+        image = kind.from_bytes(content)
+        image.get_data_dtype()
+        return image
+    except Exception as error:
+        # nibabel raises many types on a damaged header; all mean the same to the user.
+        msg = f"{path} has a damaged NIfTI header ({error}). Export it again."
+        raise ImageError(msg) from error
 
 
 def _checked_affine(path: Path, affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,7 +271,10 @@ def _write(path: Path, array: NDArray[Any], space: Space) -> None:
         back = ornt_transform(io_orientation(space.vox_to_ras), io_orientation(space.stored.vox_to_ras))
         array = apply_orientation(array, back)
         affine = space.stored.vox_to_ras
-        codes = (space.stored.qform_code or 1, space.stored.sform_code or 1)
+        if space.stored.sides_known:
+            codes = (space.stored.qform_code or 1, space.stored.sform_code or 1)
+        else:
+            codes = (0, 0)  # results know no more of left and right than their scan
     image = nib.Nifti1Image(np.asfortranarray(array), affine)
     image.set_qform(affine, code=codes[0])
     image.set_sform(affine, code=codes[1])

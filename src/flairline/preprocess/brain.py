@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from flairline import executor
 from flairline.errors import BrainError, FlairlineError, MissingExtraError, UnknownNameError
+from flairline.imaging.padding import without_padding
 from flairline.io.versions import version_of
 from flairline.types import BoolArray, Mask, Volume
 
@@ -156,7 +157,8 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
     if clean.array.min() == clean.array.max():
         msg = f"All voxels of {name} have the value {clean.array.min():g}: there is no head in it."
         raise BrainError(msg)
-    brain = Mask(extract(clean, name), head.space)
+    inside = without_padding(clean, background_value(clean.array))
+    brain = Mask(inside.put_back(extract(inside.volume, name)), head.space)
     if not MIN_BRAIN_ML <= brain.volume_ml <= MAX_BRAIN_ML:
         msg = (
             f"Wanted a head, but {extractor} found {brain.volume_ml:.0f} ml of brain in {name} (a brain has"

@@ -107,7 +107,7 @@ class Prepared:
             return LabelledScan(scan, None, rule)
         if not self.as_it_lies:  # else it was checked when it was read
             check_truth(self.case, self.truth, self.scan.space)
-        labels, truth_space = without_nan(self.truth.array), self.truth.space
+        labels, truth_space = rule.read(self.truth.array, str(self.case.truth)), self.truth.space
         ignored = rule.to_ignore(labels) if merge and rule.ignored else None
         if merge:
             labels = rule.merged(labels)
@@ -121,7 +121,8 @@ class Prepared:
         """All that the rater drew, whatever its label, on the scan's grid, where it fills half of a voxel."""
         if self.truth is None:
             return None
-        drawn = Mask(self.truth.array > 0, self.truth.space)
+        labels = LabelRule.of(self.case).read(self.truth.array, str(self.case.truth))
+        drawn = Mask(labels > 0, self.truth.space)
         if drawn.space.same_grid(self.scan.space):
             return Mask(drawn.array, self.scan.space)
         return resample_mask(drawn, self.scan.space)
@@ -187,7 +188,7 @@ def check_truth(case: Case, truth: Volume, flair: Space) -> None:
         With the labels or grids found.
     """
     rule = LabelRule.of(case)
-    rule.check(without_nan(truth.array), str(case.truth))
+    rule.read(truth.array, str(case.truth))
     if rule.one_grid and not truth.space.same_grid(flair):
         raise GridError(different_grids(case.truth, truth.space, case.flair, flair))
 
