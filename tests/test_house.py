@@ -50,10 +50,12 @@ TESTED_BY = {
     "flairline.learning.slices.*": "learning/slices/test_fit_slices.py",
     "flairline.postprocess.*": "postprocess/test_steps.py",
     "flairline.preprocess.symmetry": "methods/test_asymmetry.py",
-    "flairline.preprocess.*": "preprocess/test_pipeline.py",
+    "flairline.preprocess.*": "preprocess/test_preparing.py",
     "flairline.report.*": "report/test_collect.py",
     # What one method alone is made of is tested where its scores are.
     "flairline.imaging.equalise": "methods/test_histeq.py",
+    "flairline.imaging.points": "preprocess/test_register.py",
+    "flairline.io.logs": "test_segmentation.py",
     "flairline.learning.atlas.*": "methods/test_atlas_zscore.py",
     "flairline.learning.volumes.*": "methods/test_synthetic_unet.py",
     "flairline.learning.*": "methods/test_synthetic_unet.py",
