@@ -4,6 +4,6 @@ counts (`evaluation.counts.Counts` of a cohort), score (x, y, z), mask and mask_
 label-free threshold, at the cohort's oracle threshold), truth (bool), brain (bool), spacing_mm (three voxel sides).
 A metric that takes `counts` describes a cohort, any other one scan. Undefined is NaN.
 
-Comes in: what of that vocabulary the function's parameters name. Goes out: one number. A metric imports no other
-metric, no method and no file format.
+Comes in: what of that vocabulary the function's parameters name. Goes out: one number. A metric imports no method
+and no file format, and of another metric only its function.
 """

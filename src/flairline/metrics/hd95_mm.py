@@ -16,8 +16,8 @@ def metric(mask: BoolArray, truth: BoolArray, spacing_mm: tuple[float, float, fl
     box = ndimage.find_objects((mask | truth).astype(np.uint8))[0]
     surfaces = [_surface(which[box]) for which in (mask, truth)]
     directions = [
-        np.percentile(ndimage.distance_transform_edt(~there, sampling=spacing_mm)[here], 95)
-        for here, there in (surfaces, surfaces[::-1])
+        np.percentile(ndimage.distance_transform_edt(~other, sampling=spacing_mm)[surface], 95)
+        for surface, other in (surfaces, surfaces[::-1])
     ]
     return float(max(directions))
 
