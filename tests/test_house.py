@@ -55,6 +55,9 @@ TESTED_BY = {
     # What one method alone is made of is tested where its scores are.
     "flairline.imaging.equalise": "methods/test_histeq.py",
     "flairline.imaging.points": "preprocess/test_register.py",
+    "flairline.io.dicom.segmentation": "io/test_dicom_segmentation.py",
+    "flairline.io.dicom.headers": "io/test_dicom_faults.py",
+    "flairline.io.dicom.*": "io/test_dicom.py",
     "flairline.io.logs": "test_segmentation.py",
     "flairline.learning.atlas.*": "methods/test_atlas_zscore.py",
     "flairline.learning.volumes.*": "methods/test_synthetic_unet.py",

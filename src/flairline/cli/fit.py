@@ -22,7 +22,9 @@ def command(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A method that can be trained.")],
     scans: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="SCANS...", help="What it learns from: healthy FLAIRs; label maps for synthetic_unet."),
+        typer.Argument(
+            metavar="SCANS...", help="What it learns from: healthy FLAIRs, or label maps (flairline methods)."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The model folder to write.")] = Path("flairline-model"),
     cases: CasesOption = None,
@@ -41,11 +43,11 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
     start: Annotated[
         list[Path] | None,
-        typer.Option("--start", help="Model folder to start from; of several the mean (synthetic_unet)."),
+        typer.Option("--start", help="Model folder to start from; of several the mean (label maps)."),
     ] = None,
     shapes: Annotated[
         list[Path] | None,
-        typer.Option("--shape", help="Lesion mask of another patient to synthesise from (synthetic_unet); repeat."),
+        typer.Option("--shape", help="Lesion mask of another patient to synthesise from (label maps); repeat."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from flairline.synthesis import anatomy as tissue
@@ -35,7 +37,7 @@ def render(plan: ScanPlan, arrays: Arrays, points_mm: Array | None = None) -> Re
     return head.scanned()
 
 
-class _Head:
+class _Head(ABC):
     """A head that is being rendered: the signal by channel, the lesions' share and number of each place."""
 
     axes_mm: tuple
@@ -51,17 +53,17 @@ class _Head:
         x, y, z = (axis[part] for axis, part in zip(self.axes_mm, box, strict=True))
         return field_values(self.arrays, drawn, (x, y, z))
 
+    @abstractmethod
     def points_mm(self, pushed: bool) -> Array:
         """The anatomy's mm of the brain's voxels (3, n)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def within(self, place: object, within: Within) -> Array:
         """Share of each voxel of a place that can become lesion."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scanned(self) -> Rendered:
         """What a scanner makes of it."""
-        raise NotImplementedError
 
     def draw(self, number: int, lesion: DrawnLesion) -> None:
         """One lesion into all channels."""
@@ -180,6 +182,11 @@ class _LabelledHead(_Head):
         self._tissue: Array = None
         if plan.lesions:
             self._tissue = self._smoothed((self._labels >= tissue.CORTEX) & (self._labels <= tissue.HIPPOCAMPUS), 0.6)
+
+    def points_mm(self, pushed: bool) -> Array:
+        """Raise `ValueError`: outlines of a labelled head are drawn over boxes of the grid, not over the brain's voxels."""
+        msg = "wanted an outline over a box of the grid, found one over the brain's voxels, in a labelled head"
+        raise ValueError(msg)
 
     def _smoothed(self, mask: Array, sigma: float) -> Array:
         return self.arrays.blur(self.arrays.cast(mask, np.float32), (sigma,) * 3)

@@ -1,9 +1,9 @@
 """DICOM in and out: a folder from the scanner to NIfTI files, and a mask back as a DICOM Segmentation.
 
-A folder's headers come in; the chosen series as NIfTI files go out, and why they were chosen. `headers` reads
-attributes, `series` puts slices together, `choose` picks FLAIR and T1, `convert` runs dcm2niix, `segmentation` writes.
-Nothing that identifies the patient leaves it, except into a DICOM Segmentation, which by the standard carries the
-patient module of its source.
+Comes in: a folder's headers (`headers` reads attributes, `series` puts slices together, `choose` picks FLAIR and T1).
+Goes out: the chosen series as NIfTI files and why they were chosen (`convert` runs dcm2niix), and Segmentations
+(`segmentation`). Nothing that identifies the patient leaves it, but into a Segmentation, which by the standard carries
+its source's patient module. It imports nothing but io and the types.
 """
 
 from flairline.io.dicom.choose import Study, choose_study
