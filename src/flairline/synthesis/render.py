@@ -184,7 +184,7 @@ class _LabelledHead(_Head):
             self._tissue = self._smoothed((self._labels >= tissue.CORTEX) & (self._labels <= tissue.HIPPOCAMPUS), 0.6)
 
     def points_mm(self, pushed: bool) -> Array:
-        """Raise `ValueError`: outlines of a labelled head are drawn over boxes of the grid, not over the brain's voxels."""
+        """Raise `ValueError`: outlines of a labelled head are drawn over boxes of the grid, never over the brain."""
         msg = "wanted an outline over a box of the grid, found one over the brain's voxels, in a labelled head"
         raise ValueError(msg)
 
