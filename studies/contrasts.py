@@ -95,7 +95,7 @@ def brain_of(path: Path, image: Volume, work: Path) -> Mask:
     return read_mask(kept)
 
 
-def looked_at(data: Path, work: Path, affine: bool) -> list[Looked]:
+def looked_at(data: Path, work: Path, *, affine: bool) -> list[Looked]:
     """All real images."""
     rows = []
     for dataset, patient, contrast, path in images(data):
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--affine", action="store_true", help="lay the atlas on by registration, not by boxes")
     given = parser.parse_args()
     data = Path(os.environ["FLAIRLINE_DATA"])
-    rows = looked_at(data, given.work, given.affine)
+    rows = looked_at(data, given.work, affine=given.affine)
     print(table(rows), limit_on_half(rows), pairs(data, given.work), sep="\n\n", end="\n\n")
     print("| made as | flagged | looks like |", "|---|---|---|", sep="\n")
     rng = np.random.default_rng(0)
