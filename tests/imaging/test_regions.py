@@ -163,7 +163,7 @@ def test_by_an_affine_map_most_regions_are_the_same() -> None:
         exact = regions_of(kinds.labels, exact_anatomy(seed, scan), scan.spacing_mm, OWN_TISSUE)
         anatomy = regions.scan_anatomy(scan.flair, scan.brain, best_affine(seed, scan), mni_file())
         rough = regions_of(kinds.labels, anatomy, scan.spacing_mm, ATLAS_TISSUE)
-        agree += [region == other for region, other in zip(exact, rough, strict=True)]
+        agree += [region == again for region, again in zip(exact, rough, strict=True)]
     assert np.mean(agree) >= 0.75, "0.82 over six phantoms"
 
 

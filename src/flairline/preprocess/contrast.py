@@ -289,10 +289,10 @@ def _tissues(blocks: _Blocks, shares: NDArray[np.floating]) -> dict[str, float]:
     def windowed(weights: NDArray) -> NDArray[np.float32]:
         return blocks.smooth(blocks.spread(weights), WINDOW_MM)[blocks.inside][::WINDOW_STEP]
 
-    products = np.stack([[windowed(one * other) for other in shares] for one in shares])
+    products = np.stack([[windowed(share * second) for second in shares] for share in shares])
     normal = np.moveaxis(products, 2, 0).astype(np.float64) + RIDGE * np.eye(3)
     inverse = np.linalg.inv(normal)
-    means = np.einsum("nij,nj->ni", inverse, np.stack([windowed(one * values) for one in shares], axis=1))
+    means = np.einsum("nij,nj->ni", inverse, np.stack([windowed(share * values) for share in shares], axis=1))
     fluid, grey, white = range(3)
     grey_less_white, weight = means[:, grey] - means[:, white], _certainty(inverse, grey, white)
     figures = (
