@@ -72,16 +72,16 @@ MIN_BRAIN_ML = 300.0
 MAX_AIR_HU, MIN_AIR_SHARE, MAX_BRAIN_HU = -500.0, 0.02, 100.0
 """In a CT air has -1000 Hounsfield units and the brain 20 to 45; no MR image of that median goes so far below zero."""
 
-WORDS: Mapping[Contrast, str] = {
-    "flair": "a FLAIR",
-    "t1": "a T1 (with or without contrast agent): grey matter is darker than white matter, and fluid is dark",
-    "t2": "a T2 (or an ADC map): fluid is the brightest",
-    "pd": "a PD (proton density) image: fluid is bright, and grey matter is much brighter than white matter",
-    "adc": "an ADC map (or a T2): fluid is the brightest, and grey and white matter are alike",
-    "ct": "a CT: air lies near -1000 and the brain near 30",
-    "none of these": "no whole brain, but perhaps the spine or another part of the body",
+WORDS: Mapping[Contrast, tuple[str, str]] = {
+    "flair": ("a FLAIR", ""),
+    "t1": ("a T1", "grey matter is darker than white matter, and fluid is dark"),
+    "t2": ("a T2 (or an ADC map)", "fluid is the brightest"),
+    "pd": ("a PD (proton density)", "fluid is bright, and grey matter is much brighter than white matter"),
+    "adc": ("an ADC map (or a T2)", "fluid is the brightest, and grey and white matter are alike"),
+    "ct": ("a CT", "air lies near -1000 and the brain near 30"),
+    "none of these": ("no whole brain", "it may be the spine or another part of the body"),
 }
-"""How the answers are said to a person."""
+"""How the answers are said to a person: what an image looks like, and why."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class ContrastVerdict:
         `fluid_less_white` (their difference over the range of intensities), `t1_below` (the first three together; a
         T1 is below `T1_MAX_SCORE`), `elongation`, `brain_ml`. NaN, or none, where it could not be measured.
     reason
-        For the user, a sentence; empty where nothing is amiss.
+        For the user, in words; empty where nothing is amiss.
     t1_looks_like
         What was given as the T1 looks like; None: there was none.
     """
@@ -146,9 +146,10 @@ def contrast_of(
     if looks_like == "flair":
         return ContrastVerdict(looks_like, True, figures, "", of_t1)
     if looks_like == "t1" and of_t1 == "flair":
-        reason = "T1 and FLAIR were exchanged: what was given as FLAIR looks like a T1, and the T1 like a FLAIR."
+        reason = "T1 and FLAIR look exchanged: what was given as FLAIR looks like a T1, and the T1 like a FLAIR"
     else:
-        reason = f"This cannot be a FLAIR: it looks like {WORDS[looks_like]}."
+        words, why = WORDS[looks_like]
+        reason = f"looks like {words}, not a FLAIR: {why}"
     return ContrastVerdict(looks_like, False, figures, reason, of_t1)
 
 
