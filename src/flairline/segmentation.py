@@ -153,6 +153,7 @@ class Found:
         """What a notebook shows: the slice with the largest marked area, and the numbers; self-contained."""
         picture = thumbnail(self.scan.flair, self.scan.brain, {"mask": self.mask.array}, side=180)
         summary, threshold = self.summary, self.threshold
+        sides = ", R on the left" if self.scan.space.sides_known else ""
         rows = {
             "Recipe": summary.recipe,
             "Marked": f"{self.mask.volume_ml:.3g} ml in {summary.n_lesions} regions",
@@ -168,7 +169,7 @@ class Found:
         )
         address = f"data:image/webp;base64,{b64encode(picture).decode()}"
         return (
-            f"<figure style='margin:0'><img src='{address}' alt='Axial slice with what was marked, R on the left'>"
+            f"<figure style='margin:0'><img src='{address}' alt='Axial slice with what was marked{sides}'>"
             f"<figcaption><b>{escape(self.scan.subject)}</b><table>{lines}</table>"
             "<small>Research use only, not for diagnosis.</small></figcaption></figure>"
         )

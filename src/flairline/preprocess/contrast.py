@@ -33,6 +33,16 @@ from flairline.types import BoolArray, Mask, Space, Volume
 Contrast = Literal["flair", "t1", "t2", "pd", "adc", "ct", "none of these"]
 """What `contrast_of` can answer. A T1 with contrast agent is a "t1"."""
 
+FIGURES = (
+    "elongation",
+    "near_fluid",
+    "bright_tail",
+    "grey_over_white",
+    "grey_less_white",
+    "fluid_less_white",
+    "t1_below",
+)
+"""What is measured of a contrast, beside the brain's volume; `ContrastVerdict.figures` says what each is."""
 FLUID_BLOCK_MM, TISSUE_BLOCK_MM = 2.0, 3.0
 """Images are averaged over blocks of about these sides before they are looked at: less noise, and less time."""
 WINDOW_MM = 12.0
