@@ -75,7 +75,7 @@ def test_whole_labels_stay_as_they_are():
 
 def test_a_truth_with_fractions_has_the_volume_of_its_half(tmp_path):
     """16.2 ml for 11.6 were marked where everything above zero counted."""
-    from flairline.preprocess.assemble import assemble
+    from flairline.preprocess.read import read_scan
 
     flair = np.where(np.pad(np.ones((5, 6, 7)), 1) > 0, np.random.default_rng(1).uniform(50, 99, SHAPE), 0)
     case = Case(
@@ -85,5 +85,5 @@ def test_a_truth_with_fractions_has_the_volume_of_its_half(tmp_path):
         truth=save(tmp_path / "truth.nii", smooth(BLOCK).astype(np.float32)),
         brain=save(tmp_path / "brain.nii", (flair > 0).astype(np.float32) * 0.9),
     )
-    labelled = assemble(case)
+    labelled = read_scan(case).labelled(merge=True)
     assert np.count_nonzero(labelled.labels) == BLOCK.sum()

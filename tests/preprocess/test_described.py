@@ -45,6 +45,7 @@ def test_extracted_brains_registration_and_bias_are_named(head, settings, tmp_pa
         "bias": "n4",
         "atlas": "atlas",
         "to_atlas": "greedy",
+        "placed_on": "mni",  # another atlas than MNI152 says nothing of regions
     }
     assert set(versions) == {"dcm2niix", "robex", "greedy", "n4"}
     steps = steps_of(case, replace(settings, brain="robex", strip_on="flair"), tmp_path / "flair")
