@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.resample import resample_volume
 from flairline.io.nifti import read_mask, read_volume, write_mask
 from flairline.learning.atlas.placing import mni_frame, place
 from flairline.preprocess.brain import brain_from_background, extract_brain, is_stripped
@@ -94,7 +95,7 @@ def brain_of(path: Path, image: Volume, work: Path) -> Mask:
     return read_mask(kept)
 
 
-def looked_at(data: Path, work: Path, affine: bool) -> list[Looked]:
+def looked_at(data: Path, work: Path, *, affine: bool) -> list[Looked]:
     """All real images."""
     rows = []
     for dataset, patient, contrast, path in images(data):
@@ -137,6 +138,21 @@ def _cut(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> tuple[Volume, 
     return Volume(np.ascontiguousarray(image[box]), space), Mask(np.ascontiguousarray(brain[box]), space)
 
 
+def pairs(data: Path, work: Path) -> str:
+    """Of every pair, laid on each other by the headers alone: how often it is said to be exchanged, rightly or not."""
+    files = {(patient, kind, path.name.count("raw")): path for _, patient, kind, path in images(data)}
+    right = wrong = count = 0
+    for (patient, kind, raw), path in files.items():
+        if kind != "t1" or (patient, "flair", raw) not in files:
+            continue
+        t1, flair = read_volume(path), read_volume(files[patient, "flair", raw])
+        brain_t1, brain_flair = brain_of(path, t1, work), brain_of(files[patient, "flair", raw], flair, work)
+        count += 1
+        right += contrast_of(t1, brain_t1, resample_volume(flair, t1.space)).is_exchanged
+        wrong += not contrast_of(flair, brain_flair, resample_volume(t1, flair.space)).is_flair_possible
+    return f"{right} of {count} exchanged pairs are named, {wrong} of {count} right ones are flagged"
+
+
 def limit_on_half(rows: list[Looked]) -> str:
     """The limit half-way between both on every other patient, and what it gets wrong on the rest."""
     patients = sorted({row.patient for row in rows})
@@ -172,8 +188,8 @@ def main() -> None:
     parser.add_argument("--affine", action="store_true", help="lay the atlas on by registration, not by boxes")
     given = parser.parse_args()
     data = Path(os.environ["FLAIRLINE_DATA"])
-    rows = looked_at(data, given.work, given.affine)
-    print(table(rows), limit_on_half(rows), sep="\n\n", end="\n\n")
+    rows = looked_at(data, given.work, affine=given.affine)
+    print(table(rows), limit_on_half(rows), pairs(data, given.work), sep="\n\n", end="\n\n")
     print("| made as | flagged | looks like |", "|---|---|---|", sep="\n")
     rng = np.random.default_rng(0)
     maps = sorted((data / "synthseg_labels").glob("*.nii.gz"))[::2]

@@ -1,9 +1,9 @@
 """Which lesions a recipe finds, by their place and size: ``python -m studies.places CASES.csv SRI24_FOLDER``.
 
-Each rater's lesion (26-connected) counts as found if it shares a voxel with the mask. Its place comes from the SRI24
-atlas, laid onto the scan by an affine map, and from the subject's own tissues where the table's column `tissues` has
-them (1 CSF, 2 grey, 3 white matter): right to some millimetres, and not beside a tumour, which moves what it touches.
-This looks at truths; it measures and chooses nothing.
+Each rater's lesion (26-connected) counts as found if it shares a voxel with the mask. Its place follows the rule of
+`imaging.regions`. The tissues come from the SRI24 atlas, laid onto the scan by an affine map, and from the subject's
+own where the table's column `tissues` has them (1 CSF, 2 grey, 3 white matter): right to some millimetres, and not
+beside a tumour, which moves what it touches. This looks at truths; it measures and chooses nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +22,19 @@ from flairline import recipes
 from flairline.cases.table import CaseTable
 from flairline.imaging.components import label_components
 from flairline.imaging.points import PointMap, carry_mask
+from flairline.imaging.regions import REGIONS, Anatomy, regions_of
 from flairline.io.nifti import read_volume
 from flairline.io.tables import markdown_text
 from flairline.preprocess.atlas import load_atlas
 from flairline.preprocess.read import read_scan
 from flairline.preprocess.register import register_affine
 from flairline.preprocess.settings import PreprocessSettings
-from flairline.types import Case, Mask, Scan, Space
+from flairline.types import BoolArray, Case, Mask, Scan, Space
 
 JUDGED = PreprocessSettings().for_judging(None)
-PLACES = ("infratentorial", "cortical", "periventricular", "juxtacortical", "deep")
+WORDS = {"grey matter": "cortical", "deep white matter": "deep"}
+"""What docs/results calls a region where it is another word than the rule's: the grey matter here is cortex alone."""
+PLACES = tuple(WORDS.get(region, region) for region in REGIONS)
 SIZES_ML = (0.0, 0.02, 0.1, 0.5, 5.0, np.inf)
 """Bounds of the sizes, lower inclusive."""
 INFRATENTORIAL = (181, 182)
@@ -40,38 +42,6 @@ INFRATENTORIAL = (181, 182)
 CORTEX = range(21, 123)
 """LPBA40's cortical regions, the white matter of their gyri included."""
 VENTRICLE_DEPTH_MM = 25.0
-PERIVENTRICULAR_MM = 3.0
-JUXTACORTICAL_MM = 3.0
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """Masks (x, y, z) on a scan's grid."""
-
-    infratentorial: NDArray[np.bool_]
-    ventricle: NDArray[np.bool_]
-    cortex: NDArray[np.bool_]
-
-
-def place_of(lesion: NDArray[np.bool_], anatomy: Anatomy, spacing_mm: Sequence[float]) -> str:
-    """Place of one lesion (x, y, z): half of it infratentorial, half in the cortex, else by the nearest border.
-
-    Periventricular is what comes within 3 mm of a ventricle, juxtacortical what comes within 3 mm of the cortex.
-    """
-    if anatomy.infratentorial[lesion].mean() >= 0.5:
-        return "infratentorial"
-    if anatomy.cortex[lesion].mean() >= 0.5:
-        return "cortical"
-    box = _around(lesion, [int(np.ceil(5 / side)) + 1 for side in spacing_mm])
-    for place, mask, reach_mm in (
-        ("periventricular", anatomy.ventricle, PERIVENTRICULAR_MM),
-        ("juxtacortical", anatomy.cortex, JUXTACORTICAL_MM),
-    ):
-        if mask[box].any():
-            away = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm)
-            if away[lesion[box]].min() <= reach_mm:
-                return place
-    return "deep"
 
 
 def ventricles(csf: NDArray[np.bool_], brain: NDArray[np.bool_], spacing_mm: Sequence[float]) -> NDArray[np.bool_]:
@@ -92,24 +62,26 @@ def anatomy_of(case: Case, scan: Scan, sri24: Path) -> Anatomy:
     def carried(mask: NDArray[np.bool_], space: Space = regions.space) -> NDArray[np.bool_]:
         return carry_mask(Mask(mask, space), scan.space, to_atlas).array
 
-    infratentorial = carried(np.isin(regions.array, INFRATENTORIAL))
+    below = carried(np.isin(regions.array, INFRATENTORIAL))
     own = case.extra.get("tissues")
     if own:
         found = read_volume(Path(own))
         if not found.space.same_grid(scan.space):
             raise SystemExit(f"{own} is not on the grid that {case.subject} is judged on.")
-        return Anatomy(
-            infratentorial,
-            ventricles(found.array == 1, scan.brain.array, scan.spacing_mm),
-            (found.array == 2) & ndimage.binary_dilation(carried(gyri), iterations=3),
-        )
+        cortex = (found.array == 2) & ndimage.binary_dilation(carried(gyri), iterations=3)
+        return parts_of(below, ventricles(found.array == 1, scan.brain.array, scan.spacing_mm), cortex)
     inside = ndimage.binary_fill_holes(tissues.array > 0)
     of_atlas = ventricles(tissues.array == 1, inside, tissues.space.spacing_mm)
-    return Anatomy(
-        infratentorial,
-        carried(of_atlas, tissues.space),
-        carried(gyri & (tissues.array == 2), tissues.space),
-    )
+    return parts_of(below, carried(of_atlas, tissues.space), carried(gyri & (tissues.array == 2), tissues.space))
+
+
+def parts_of(infratentorial: BoolArray, ventricle: BoolArray, cortex: BoolArray) -> Anatomy:
+    """The parts that the rule asks for, from masks (x, y, z); of two that share a voxel the first has it."""
+    parts = np.zeros(cortex.shape, np.uint8)
+    for code, mask in ((Anatomy.CORTEX, cortex), (Anatomy.VENTRICLE, ventricle)):
+        parts[mask] = code
+    parts[infratentorial] = Anatomy.INFRATENTORIAL
+    return Anatomy(parts)
 
 
 def lesions_of(case: Case, sri24: Path, methods: Sequence[str]) -> list[dict]:
@@ -125,12 +97,13 @@ def lesions_of(case: Case, sri24: Path, methods: Sequence[str]) -> list[dict]:
         masks[name] = mask.array
     anatomy = anatomy_of(case, scan, sri24)
     labels, _ = label_components(truth)
+    places = regions_of(labels, anatomy, scan.spacing_mm)
     rows = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         lesion = np.zeros(truth.shape, bool)
         lesion[box] = labels[box] == number
         found = {name: bool(mask[lesion].any()) for name, mask in masks.items()}
-        place = place_of(lesion, anatomy, scan.spacing_mm)
+        place = WORDS.get(places[number - 1], places[number - 1])
         ml = float(np.count_nonzero(lesion)) * scan.space.voxel_ml
         rows.append({"dataset": case.dataset, "subject": case.subject, "place": place, "ml": ml, "found": found})
     return rows
@@ -167,11 +140,6 @@ def table(rows: Sequence[Mapping], key: str, values: Sequence[str], methods: Seq
                 cells.append(f"{found} / {count}" if count else "")
         lines.append(cells)
     return markdown_text([key, *heads], lines)
-
-
-def _around(lesion: NDArray[np.bool_], margin: Sequence[int]) -> tuple[slice, ...]:
-    box = ndimage.find_objects(lesion.astype(np.uint8))[0]
-    return tuple(slice(max(0, side.start - m), side.stop + m) for side, m in zip(box, margin, strict=True))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from flairline.preprocess.described import describe
 from flairline.preprocess.prepared import Prepared
 from flairline.preprocess.read import read_scan
 from flairline.preprocess.settings import PreprocessSettings
+from flairline.preprocess.whereabouts import Whereabouts, whereabouts
 from flairline.recipes import FALLBACK_THRESHOLD, ready_scorer
 from flairline.summary import INTENDED_USE, SUMMARY, Flag, InputFile, Parameters, Preprocessing, Quality, Summary, plain
 from flairline.types import Case, Mask, Scan, Threshold, Volume
@@ -52,6 +53,8 @@ class Settings:
         The spaces that results are written in; native ones are always written.
     work
         Folder that the steps of preprocessing keep results in; None keeps nothing.
+    regions
+        Whether lesions get their region of the brain, and a scan that is not registered a place in the atlas for it.
     """
 
     recipe: str = "default"
@@ -60,6 +63,7 @@ class Settings:
     preprocess: PreprocessSettings | None = None
     space: Literal["native", "atlas", "both"] = "native"
     work: Path | None = None
+    regions: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +107,8 @@ class Found:
     def lesions(self) -> list[dict[str, Any]]:
         """The lesions as plain rows, the largest first: `pandas.DataFrame(found.lesions)` is their table.
 
-        Columns: id (1 for the largest), volume_ml, voxels, centre_mm (R, A, S), side, and probability where the model
-        gives it.
+        Columns: id (1 for the largest), volume_ml, voxels, centre_mm (R, A, S), side; probability where the model gives
+        it; region and centre_atlas_mm where the scan was placed in the atlas.
         """
         return [{"id": number, **plain(lesion)} for number, lesion in enumerate(self.summary.lesions or (), start=1)]
 
@@ -149,6 +153,7 @@ class Found:
         """What a notebook shows: the slice with the largest marked area, and the numbers; self-contained."""
         picture = thumbnail(self.scan.flair, self.scan.brain, {"mask": self.mask.array}, side=180)
         summary, threshold = self.summary, self.threshold
+        sides = ", R on the left" if self.scan.space.sides_known else ""
         rows = {
             "Recipe": summary.recipe,
             "Marked": f"{self.mask.volume_ml:.3g} ml in {summary.n_lesions} regions",
@@ -164,7 +169,7 @@ class Found:
         )
         address = f"data:image/webp;base64,{b64encode(picture).decode()}"
         return (
-            f"<figure style='margin:0'><img src='{address}' alt='Axial slice with what was marked, R on the left'>"
+            f"<figure style='margin:0'><img src='{address}' alt='Axial slice with what was marked{sides}'>"
             f"<figcaption><b>{escape(self.scan.subject)}</b><table>{lines}</table>"
             "<small>Research use only, not for diagnosis.</small></figcaption></figure>"
         )
@@ -226,18 +231,20 @@ def find(case: Case, settings: Settings) -> Found:
     """
     started = time.perf_counter()
     scan, truth, prepared = _load(case, settings)
-    found = _scored(scan, settings)
-    preprocessing = describe(case, prepared, settings.preprocess or PreprocessSettings())
+    place = whereabouts(scan, prepared, settings.regions)
+    found = _scored(scan, settings, place)
+    steps = describe(case, prepared, settings.preprocess or PreprocessSettings())
     summary = replace(
         found.summary,
         subject=case.subject,
+        session=case.session or None,
         site=case.site or None,
         inputs={
             role: InputFile(file=readable(Path(path).name), sha256=sha256(Path(path)))
             for role, path in scan.sources.items()
         },
-        preprocessing=Preprocessing.from_json(preprocessing),
-        qc=Quality.from_json(_quality(scan, prepared)),
+        preprocessing=replace(Preprocessing.from_json(steps), placed_on=place.placed_on or None),
+        qc=_quality(scan, prepared, (*case.notes, *prepared.notes, *place.notes)),
         seconds=time.perf_counter() - started,
     )
     return replace(found, summary=summary, truth=truth, prepared=prepared)
@@ -246,20 +253,21 @@ def find(case: Case, settings: Settings) -> Found:
 def find_in(scan: Scan, settings: Settings) -> Found:
     """Score, threshold and filter a scan that is in memory, as it is: nothing is prepared. Raises `FlairlineError`."""
     started = time.perf_counter()
-    found = _scored(scan, settings)
-    figures = quality.brain_figures(scan.flair, scan.brain)
-    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in (*_side_flags(scan), *quality.flags(figures)))
-    checked = Quality(figures=figures, flags=flags, notes=())
-    return replace(found, summary=replace(found.summary, qc=checked, seconds=time.perf_counter() - started))
+    place = whereabouts(scan, regions=settings.regions)
+    found = _scored(scan, settings, place)
+    placed = Preprocessing(placed_on=place.placed_on) if place.placed_on else None
+    qc = _quality(scan, None, place.notes)
+    summary = replace(found.summary, preprocessing=placed, qc=qc, seconds=time.perf_counter() - started)
+    return replace(found, summary=summary)
 
 
-def _scored(scan: Scan, settings: Settings) -> Found:
+def _scored(scan: Scan, settings: Settings, place: Whereabouts) -> Found:
     """What is found in a scan, with a summary that says nothing of where the scan came from."""
     recipe = recipes.load(settings.recipe)
     rule = settings.threshold or recipe.threshold or FALLBACK_THRESHOLD
     score = ready_scorer(recipe)(scan)
     mask, threshold = recipe.mask(score, scan.brain, rule)
-    lesions = lesions_of(mask, scan.brain, recipe.rating(score))
+    lesions = lesions_of(mask, scan.brain, recipe.rating(score), place.naming(scan))
     summary = Summary(
         recipe=recipe.name,
         method=recipe.method,
@@ -272,8 +280,10 @@ def _scored(scan: Scan, settings: Settings) -> Found:
         space=scan.space.name,
         versions=versions(),
         intended_use=INTENDED_USE,
+        region_ml=place.region_ml(lesions),
     )
-    return Found(scan, score, mask, threshold, summary.measured(mask, scan.brain, lesions))
+    placed = place.with_places(lesions, scan)
+    return Found(scan, score, mask, threshold, summary.measured(mask, scan.brain, placed))
 
 
 def write_atlas_files(folder: Path, found: Found, prepared: Prepared, *, images: bool) -> None:
@@ -298,18 +308,20 @@ def _load(case: Case, settings: Settings) -> tuple[Scan, Mask | None, Prepared]:
     return prepared.scan, prepared.truth_mask(), prepared
 
 
-def _quality(scan: Scan, prepared: Prepared) -> dict[str, Any]:
-    """Quality figures, flags with reasons, and what preprocessing found and did."""
-    figures = quality.brain_figures(scan.flair, scan.brain) if prepared.as_it_lies else dict(prepared.figures)
-    found = {
-        "figures": figures,
-        "flags": [asdict(flag) for flag in (*_side_flags(scan), *quality.flags(figures))],
-        "notes": list(prepared.notes),
-    }
-    if prepared.as_it_lies:
+def _quality(scan: Scan, prepared: Prepared | None, notes: Sequence[str]) -> Quality:
+    """Quality figures, flags with reasons, and what was found and decided on the way."""
+    contrast = quality.check_contrast(scan)
+    steps = None if prepared is None or prepared.as_it_lies else prepared
+    own = quality.brain_figures(scan.flair, scan.brain) if steps is None else dict(steps.figures)
+    flags = (*_side_flags(scan), *contrast.flags, *quality.flags(own))
+    found = Quality(
+        figures={**contrast.figures, **own},
+        flags=tuple(Flag(flag.figure, flag.value, flag.reason) for flag in flags),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    if steps is None:
         return found
-    atlas = None if prepared.atlas is None else prepared.atlas.name
-    return {**found, "atlas": atlas, "seconds": dict(prepared.seconds)}
+    return replace(found, atlas=None if steps.atlas is None else steps.atlas.name, seconds=dict(steps.seconds))
 
 
 def _side_flags(scan: Scan) -> tuple[quality.Flag, ...]:

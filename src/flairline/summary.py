@@ -61,6 +61,8 @@ class Preprocessing:
         What corrected the bias field.
     atlas
         Which atlas the scan was brought to.
+    placed_on
+        The atlas that the lesions' regions come from, where the scan was laid onto it roughly, for them alone.
     versions
         Of the tools that ran.
     """
@@ -72,6 +74,7 @@ class Preprocessing:
     bias: str | None = None
     atlas: str | None = None
     to_atlas: str | None = None
+    placed_on: str | None = None
     versions: Mapping[str, str] | None = None
     further: Json = field(default_factory=dict)
 
@@ -143,9 +146,11 @@ class Summary:
         What a reader must know of the volumes; empty if nothing.
     lesion_volume_ml, n_lesions, lesions
         What was marked: its volume, and its 26-connected components, the largest first.
+    region_ml
+        Volume that was marked in each region of the brain; None where the scan was not placed in the atlas.
     brain_volume_ml, marked_share_of_brain
         The brain's volume, and the share of it that was marked.
-    subject, site, dataset
+    subject, session, site, dataset
         Whose scan it is.
     voxel_mm, space
         Voxel sides (x, y, z in RAS+), and the space of the results ("native").
@@ -172,9 +177,11 @@ class Summary:
     lesion_volume_ml: float | None = None
     n_lesions: int | None = None
     lesions: tuple[Lesion, ...] | None = None
+    region_ml: Mapping[str, float] | None = None
     brain_volume_ml: float | None = None
     marked_share_of_brain: float | None = None
     subject: str | None = None
+    session: str | None = None
     site: str | None = None
     dataset: str | None = None
     voxel_mm: tuple[float, ...] | None = None
@@ -335,9 +342,10 @@ _LESION: Mapping[str, Reader] = {
     "centre_atlas_mm": _list_of(_number_or_nan),
     "tissue": _text,
     "lobe": _text,
+    "region": _text,
 }
 _PREPROCESSING: Mapping[str, Reader] = {
-    **dict.fromkeys(("converter", "brain", "brain_of", "flair_to_t1", "bias", "atlas", "to_atlas"), _text),
+    **dict.fromkeys(("converter", "brain", "brain_of", "flair_to_t1", "bias", "atlas", "to_atlas", "placed_on"), _text),
     "versions": _object,
 }
 _QUALITY: Mapping[str, Reader] = {
@@ -348,11 +356,14 @@ _QUALITY: Mapping[str, Reader] = {
     "seconds": _object,
 }
 _SUMMARY: Mapping[str, Reader] = {
-    **dict.fromkeys(("recipe", "method", "why", "note", "subject", "site", "dataset", "space", "intended_use"), _text),
+    **dict.fromkeys(
+        ("recipe", "method", "why", "note", "subject", "session", "site", "dataset", "space", "intended_use"), _text
+    ),
     **dict.fromkeys(("lesion_volume_ml", "brain_volume_ml", "marked_share_of_brain", "truth_ml"), _number),
     "threshold": _threshold,
     "parameters": _record_of(Parameters, dict.fromkeys(("method", "protocol", "components"), _object)),
     "n_lesions": _number,
+    "region_ml": _object_of(_number),
     "lesions": _list_of(_record_of(Lesion, _LESION)),
     "voxel_mm": _list_of(_number_or_nan),
     "inputs": _object_of(_record_of(InputFile, {"file": _text, "sha256": _text})),

@@ -73,6 +73,12 @@ class Space:
         """Whether left and right can be told. Where the file's header says no orientation, no side is named."""
         return self.stored is None or self.stored.sides_known
 
+    def without_sides(self) -> Space:
+        """The same grid, of which no side is known."""
+        as_it_is = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+        stored = self.stored or StoredGrid(self.shape, self.vox_to_ras, as_it_is)
+        return replace(self, stored=replace(stored, sides_known=False))
+
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in ml."""
@@ -282,7 +288,10 @@ class Lesion:
     probability
         How often a component of such scores and such a volume is a lesion; None where the model says nothing.
     centre_atlas_mm, tissue, lobe
-        Its centroid in the atlas and what lies there; None where the scan was not registered.
+        Its centroid in the atlas and what lies there; None where the scan was not placed there, or its sides are not
+        known.
+    region
+        Where in the brain it lies, one of `imaging.regions.REGIONS`; None where the scan was not placed in the atlas.
     further
         What another version wrote of it.
     """
@@ -295,12 +304,16 @@ class Lesion:
     centre_atlas_mm: tuple[float, float, float] | None = None
     tissue: str | None = None
     lobe: str | None = None
+    region: str | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row of a table of cases: file paths, None where there is none."""
+    """One row of a table of cases: file paths, None where there is none.
+
+    `extra` are the table's further columns; `notes` say, in words, what was decided before the files were read.
+    """
 
     dataset: str
     subject: str
@@ -314,6 +327,7 @@ class Case:
     session: str = ""
     site: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

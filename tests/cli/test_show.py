@@ -35,7 +35,7 @@ def test_a_table_says_volume_count_threshold_and_folder(capsys):
     assert "Segmented with brightest" in words
     assert "sub-1 1.23 3 0.9877 (quantile 0.98 of the brain) was there already out/sub-1" in words
     assert "Mind: the volume is a fixed share." in words and "not for diagnosis" in words
-    assert "LOOK AT sub-1: noise is high." in printed.err and "sub-2: No such file" in printed.err
+    assert "LOOK AT sub-1: noise: is high." in printed.err and "sub-2: No such file" in printed.err
 
 
 def test_json_is_what_summary_json_says_and_nothing_else_is_on_stdout(capsys):

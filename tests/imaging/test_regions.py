@@ -12,8 +12,9 @@ from flairline.imaging import regions
 from flairline.imaging.components import label_components
 from flairline.imaging.regions import ATLAS_TISSUE, OWN_TISSUE, Anatomy, Reach, regions_of
 from flairline.preprocess.atlas import mni_file
-from flairline.synthesis import phantom as making
-from flairline.synthesis.phantom import Lesion, phantom
+from flairline.synthesis.evaluate import anatomy_mm
+from flairline.synthesis.phantom import Lesion, draw, phantom
+from flairline.synthesis.render_numpy import NumpyArrays
 from flairline.types import Mask, Scan, Space, Volume
 
 SHAPE = (40, 36, 32)
@@ -118,10 +119,10 @@ KNOWN = (
 
 def to_template_mm(seed: int, scan: Scan) -> np.ndarray:
     """The template's mm (3, n) of each voxel of a phantom, by the deformation that it was made with."""
-    of_anatomy, *_ = np.random.default_rng(seed).spawn(3)
-    sides = tuple(round(side) for side in scan.spacing_mm)
-    axes_mm = [making._axis_mm(axis, sides, 0) for axis in range(3)]
-    return making._Deformation.draw(of_anatomy).template_mm(axes_mm).reshape(3, -1)
+    x, y, z = (round(side) for side in scan.spacing_mm)
+    plan, _ = draw(seed, (x, y, z), [])
+    points_mm = [anatomy_mm(NumpyArrays(), plan.deformation, plan.axes_mm, axis) for axis in range(3)]
+    return np.stack(points_mm).reshape(3, -1)
 
 
 def best_affine(seed: int, scan: Scan) -> np.ndarray:
@@ -163,7 +164,7 @@ def test_by_an_affine_map_most_regions_are_the_same() -> None:
         exact = regions_of(kinds.labels, exact_anatomy(seed, scan), scan.spacing_mm, OWN_TISSUE)
         anatomy = regions.scan_anatomy(scan.flair, scan.brain, best_affine(seed, scan), mni_file())
         rough = regions_of(kinds.labels, anatomy, scan.spacing_mm, ATLAS_TISSUE)
-        agree += [region == other for region, other in zip(exact, rough, strict=True)]
+        agree += [region == again for region, again in zip(exact, rough, strict=True)]
     assert np.mean(agree) >= 0.75, "0.82 over six phantoms"
 
 

@@ -59,3 +59,8 @@ def test_another_table_is_refused(tmp_path, text):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv"):
         tables.read_lines(tmp_path / "none.csv")
+
+
+def test_a_tsv_says_n_a_of_what_is_not_known_and_keeps_a_cell_on_its_line():
+    text = tables.tsv_text(["a", "b", "c"], [[1.5, None, "x\ty\nz"], [float("nan"), "", 0]])
+    assert text == "a\tb\tc\n1.5\tn/a\tx y z\nn/a\tn/a\t0\n"

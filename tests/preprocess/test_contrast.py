@@ -11,8 +11,9 @@ import pytest
 from flairline.io.nifti import read_volume
 from flairline.preprocess.brain import brain_from_background
 from flairline.preprocess.contrast import contrast_of
-from flairline.synthesis import phantom as making
+from flairline.synthesis.anatomy import CORTEX, WHITE
 from flairline.synthesis.phantom import phantom
+from flairline.synthesis.template import template
 from flairline.types import Mask, Space, Volume
 
 LESIONS = {
@@ -32,9 +33,10 @@ CONTRASTS = {
 
 def coloured(contrast: str, vessels: float = 0.0) -> tuple[Volume, Mask]:
     """A brain of 2 mm in a contrast: the template's tissue, a bias field, noise; `vessels` as on a T1 with agent."""
-    maps = making._maps((2, 2, 2))
+    maps = template((2, 2, 2))
+    cortex_share, white_share = (maps.anatomy.shares[part] for part in (CORTEX, WHITE))
     fluid, grey, white = CONTRASTS[contrast]
-    signal = fluid * (1 - maps.grey - maps.white).clip(0, 1) + grey * maps.grey + white * maps.white
+    signal = fluid * (1 - cortex_share - white_share).clip(0, 1) + grey * cortex_share + white * white_share
     rng = np.random.default_rng(1)
     brain = maps.brain >= 0.5
     if vessels:
@@ -154,5 +156,5 @@ def test_real_stripped_scans(real_data: Path, file: str, looks_like: str) -> Non
 def _to_template() -> np.ndarray:
     """From the points of `coloured` (mm) to the template's."""
     moved = np.eye(4)
-    moved[:3, 3] = making._maps((2, 2, 2)).origin_mm
+    moved[:3, 3] = template((2, 2, 2)).anatomy.origin_mm
     return moved

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -157,3 +159,17 @@ def test_truth_mask_and_labels_of_one_grid_agree(folder, head):
     found = read_scan(case(folder, "flair", "truth"))
     np.testing.assert_array_equal(found.truth_mask().array, found.labelled(merge=True).labels > 0)
     assert read_scan(case(folder, "flair")).truth_mask() is None
+
+
+def test_a_truth_mask_has_the_labels_that_are_lesion(folder, save, head):
+    """Label 2 is another pathology, which the data set says is to be ignored."""
+    labels = head.truth.astype(np.uint8)
+    labels[10:12, 7:9, 8:10] = 2
+    save(folder / "truth.nii.gz", labels)
+    named = replace(case(folder, "flair", "truth"), extra={"lesion_labels": "1", "ignored_labels": "2"})
+    np.testing.assert_array_equal(read_scan(named).truth_mask().array, head.truth)
+    prepared = read_scan(named, PreprocessSettings(stripped="prepare", brain="none", to_atlas="never"))
+    assert not prepared.as_it_lies
+    np.testing.assert_array_equal(prepared.truth_mask().array, head.truth)
+    plain = read_scan(case(folder, "flair", "truth"))
+    np.testing.assert_array_equal(plain.truth_mask().array, labels > 0)

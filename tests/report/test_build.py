@@ -198,7 +198,7 @@ def test_the_head_says_how_many_lesions_were_found_and_what_was_marked_beside_th
     assert "of the truth" not in text_of(build.scan_page(make_page(with_truth=False)))
 
 
-def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
+def test_lesions_get_lobe_and_atlas_place(make_page):
     page = make_page()
     move = np.eye(4)
     move[:3, 3] = (100, 200, 300)
@@ -207,13 +207,25 @@ def test_lesions_get_tissue_lobe_and_atlas_place(make_page):
     sides = np.full((35, 42, 32), 2, dtype=np.int16)
     sides[:17] = 3
     space = Space(sides.shape, vox_to_ras, "atlas")
-    tissues = LabelMap(sides, space, {2: "grey matter", 3: "white matter"})
     lobes = LabelMap(sides, space, {2: "R", 3: "L"})
-    page = replace(page, tissues=tissues, lobes=lobes, native_to_atlas=move)
+    page = replace(page, lobes=lobes, native_to_atlas=move)
     table = re.search(r'<table id="lesion-table">.*?</table>', build.scan_page(page), flags=re.S).group()
     first, second = re.findall(r"<tr><td>.*?</tr>", table, flags=re.S)
-    assert "white matter" in first and "<td>L</td>" in first and "69.0, 212.0, 308.0" in first
-    assert "grey matter" in second and "<td>R</td>" in second and "126.0, 170.0, 314.0" in second
+    assert "<td>L</td>" in first and "69.0, 212.0, 308.0" in first
+    assert "<td>R</td>" in second and "126.0, 170.0, 314.0" in second
+
+
+def test_lesions_get_their_region_and_each_region_its_volume(make_page):
+    lesions = [
+        {"volume_ml": 5.6, "centre_mm": [-31, 12, 8], "side": "left", "region": "periventricular"},
+        {"volume_ml": 0.9, "centre_mm": [26, -30, 14], "side": "right", "region": "grey matter"},
+        {"volume_ml": 0.4, "centre_mm": [26, -30, 14], "side": "right", "region": "grey matter"},
+    ]
+    by_region = {"infratentorial": 0.0, "grey matter": 1.3, "periventricular": 5.6}
+    words = re.sub(r"\s+", " ", text_of(build.scan_page(make_page(lesions=lesions, region_ml=by_region))))
+    assert "1 5.60 periventricular left" in words and "2 0.900 grey matter right" in words
+    assert "infratentorial 0 0 grey matter 1.30 2 periventricular 5.60 1" in words
+    assert "Lies in" not in text_of(build.scan_page(make_page()))
 
 
 def test_a_lesions_probability_is_shown_where_there_is_one(make_page):

@@ -28,7 +28,7 @@ def anatomy(places):
     ventricle[28:33, 24:29, 22:26] = True
     cortex[:4] = cortex[-4:] = True
     below[:, :, :8] = True
-    return places.Anatomy(below, ventricle, cortex)
+    return places.parts_of(below, ventricle, cortex)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,10 @@ def anatomy(places):
     ],
 )
 def test_a_lesion_lies_where_it_was_drawn(places, anatomy, low, high, place):
-    lesion = np.zeros(SHAPE, bool)
-    lesion[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = True
-    assert places.place_of(lesion, anatomy, SPACING_MM) == place
+    labels = np.zeros(SHAPE, np.int32)
+    labels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = 1
+    (region,) = places.regions_of(labels, anatomy, SPACING_MM)
+    assert places.WORDS.get(region, region) == place
 
 
 def test_ventricles_are_the_deep_fluid_and_not_the_sulci(places):

@@ -49,6 +49,12 @@ class Finished:
         return {**self.plan.incomplete, **{scan: why for result in self.results for scan, why in result.failures}}
 
     @property
+    def doubts(self) -> dict[str, str]:
+        """Scans whose image cannot be a FLAIR, with what it looks like."""
+        stored = (scan for result in self.results for scans in result.stored.values() for scan in scans)
+        return {scan.case.key: flag.reason for scan in stored for flag in scan.flags}
+
+    @property
     def nothing_done(self) -> bool:
         """Whether all failed; then nothing was written, and results of an earlier run stay as they are."""
         return bool(self.failures) and not self.rows

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from flairline.preprocess import quality
 from flairline.types import BoolArray, Case
 
 FILE = "score.npz"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,19 @@ class LoadedScore:
 
 @dataclass(frozen=True)
 class StoredScore:
-    """One scan's score on disk, and its case. `figures` are `quality.brain_figures` of its FLAIR, where it is known."""
+    """One scan's score on disk, and its case.
+
+    `figures` are `quality.brain_figures` of its FLAIR, where it is known, and `flags` those of its contrast;
+    `sides_known` is False where no side may be named.
+    """
 
     case: Case
     path: Path
     spacing_mm: tuple[float, float, float]
     has_truth: bool
     figures: Mapping[str, float] = field(default_factory=dict)
+    flags: tuple[quality.Flag, ...] = ()
+    sides_known: bool = True
 
     def load(self) -> LoadedScore:
         """Read it. Raises `InputError` if it is damaged."""
@@ -93,12 +100,38 @@ def keep(case: Case, source: MapSource, protocol: Protocol, store: Store) -> Sto
         truth = protocol.cut(protocol.truth(scored.labelled))
         is_known = scored.flair_known and scan.brain.array.any()
         figures = quality.brain_figures(scan.flair, scan.brain) if is_known else {}
-        with store.new(key, {"spacing_mm": scan.spacing_mm, "figures": figures}) as folder:
+        described = {
+            "spacing_mm": scan.spacing_mm,
+            "figures": figures,
+            "flags": _contrast_flags(case, source, protocol, store) if is_known else [],
+            "sides_known": scan.space.sides_known,
+        }
+        with store.new(key, described) as folder:
             write(folder / FILE, judged, truth, None if mask is None else protocol.cut(mask), scan.spacing_mm)
     about = store.about(key)
     x, y, z = about["spacing_mm"]
     figures = {name: float("nan") if value is None else value for name, value in about["figures"].items()}
-    return StoredScore(case, store.folder / key / FILE, (x, y, z), case.truth is not None, figures)
+    kept = StoredScore(case, store.folder / key / FILE, (x, y, z), case.truth is not None, figures)
+    return replace(kept, flags=_flags_of(about), sides_known=about["sides_known"])
+
+
+def _contrast_flags(case: Case, source: MapSource, protocol: Protocol, store: Store) -> list[dict[str, Any]]:
+    """Flags of a case's contrast, looked at once for all sources and protocols, in the scan as it is read."""
+    files = [sha256(path) for path in (case.flair, case.t1, case.brain) if path is not None]
+    key = content_key("contrast", 1, {"files": files, "versions": versions()})
+    if store.find(key) is None:
+        found = quality.check_contrast(source.labelled(case, protocol).scan)
+        with store.new(key, {"flags": [asdict(flag) for flag in found.flags]}):
+            pass
+    return store.about(key)["flags"]
+
+
+def _flags_of(about: Mapping[str, Any]) -> tuple[quality.Flag, ...]:
+    """What `asdict` made of flags; NaN was written as null."""
+    return tuple(
+        quality.Flag(flag["figure"], float("nan") if flag["value"] is None else flag["value"], flag["reason"])
+        for flag in about["flags"]
+    )
 
 
 def write(

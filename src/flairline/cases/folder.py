@@ -272,7 +272,7 @@ class FolderDataset:
             "ignored_labels": _listed(self.ignored_labels),
             "one_grid": "yes",
         }
-        return Case(self.name, one.subject, **files, session=one.session, site=one.site, extra=extra)
+        return Case(self.name, one.subject, **files, session=one.session, site=one.site, extra=extra, notes=())
 
 
 def _images(folder: Path, depth: int) -> Iterator[Path]:

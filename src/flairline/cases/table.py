@@ -132,7 +132,7 @@ class CaseTable:
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
         session, site = row.get("session", ""), row.get("site", "")
-        return Case(row["dataset"], row["subject"], **paths, session=session, site=site, extra=extra)
+        return Case(row["dataset"], row["subject"], **paths, session=session, site=site, extra=extra, notes=())
 
     def _path(self, line: int, column: str, value: str) -> Path | None:
         if not value:

@@ -31,11 +31,17 @@ def judge(plan: Plan, pages: str, open_page: bool, as_json: bool) -> None:
     for scan, reason in written.pageless.items():
         say(f"flairline: no page of {scan}: {reason}")
     if as_json:
-        plain = {"rows": [plain_row(row) for row in finished.rows], "failures": finished.failures}
+        plain = {
+            "rows": [plain_row(row) for row in finished.rows],
+            "failures": finished.failures,
+            "doubts": finished.doubts,
+        }
         typer.echo(json.dumps({**plain, "left_out": list(plan.left_out)}, indent=2))
     else:
         _print(finished)
     show_page(written.page, open_page, as_json)
+    for scan, reason in finished.doubts.items():
+        say(f"flairline: LOOK AT {scan}: contrast: {reason}.")
     say_failures(finished.failures)
     leave(len(finished.failures), len(plan.cases) + len(plan.incomplete))
 

@@ -19,13 +19,16 @@ def command(
     ] = None,
     open_page: OpenOption = False,
 ) -> None:
-    """Write the page of all results again, reading back the viewers' verdicts.
+    """Write the page of all results again, and volumes.tsv, reading back the viewers' verdicts.
 
     Example: [bold]flairline report results --verdicts verdicts.json[/bold]
     """
     from flairline.report import collect
+    from flairline.report.volumes import write_volumes
 
     if not out.is_dir():
         msg = f"Wanted a folder with results, but there is none at {out}. Name the folder given to -o."
         raise InputError(msg)
-    show_page(collect.write_cohort(out, verdicts), open_page, False)
+    page = collect.write_cohort(out, verdicts)
+    write_volumes(out)
+    show_page(page, open_page, False)

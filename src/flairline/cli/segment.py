@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -66,6 +66,9 @@ def command(
         bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
     ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
+    regions: Annotated[
+        bool, typer.Option("--regions/--no-regions", help="Say in which region of the brain each lesion lies.")
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results again that are there.")] = False,
     report: Annotated[bool, typer.Option("--report/--no-report", help="Write report.html beside the mask.")] = True,
     open_page: OpenOption = False,
@@ -89,8 +92,10 @@ def command(
     given.check()
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
-    settings = Settings(with_model(method, model), rule, overwrite, prepare, checked_space(space), kept)
+    settings = Settings(with_model(method, model), rule, overwrite, prepare, checked_space(space), kept, regions)
     outcomes = _segment(given, out, settings, report, dicom_seg, jobs)
+    if len(outcomes) > 1:
+        _write_table(out, outcomes)
     page = _page(out, outcomes) if report else None
     print_segmented(outcomes, as_json)
     show_page(page, open_page, as_json)
@@ -130,10 +135,11 @@ class _Given:
         studies = {}
         for folder in (path for path in self.flairs if path.is_dir()):
             case, study = case_from_dicom(folder, work, self.flair_series, self.t1_series)
-            cases.append(case)
+            unsaid = check_segmentation(study.flair) if dicom_seg else ()
+            notes = (*study.reasons, *(f"{note}." for note in unsaid))
+            cases.append(replace(case, notes=notes))
             studies[study.name] = study
-            notes = check_segmentation(study.flair) if dicom_seg else ()
-            say(f"{study.name}: {' '.join([*study.reasons, *(f'{note}.' for note in notes)])}")
+            say(f"{study.name}: {' '.join(notes)}")
         files = [path for path in self.flairs if not path.is_dir()]
         return [*cases, *(cases_from_files(files, self.t1, self.brain, self.t2) if files else [])], studies
 
@@ -159,6 +165,16 @@ def _segment(
     return outcomes
 
 
+def _write_table(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> None:
+    """OUT/volumes.tsv, and what its page needs to know of those that failed."""
+    from flairline.report import collect
+    from flairline.report.volumes import write_volumes
+
+    failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
+    collect.keep_failures(out, failures)
+    write_volumes(out)
+
+
 def _page(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> Path | None:
     """The page to show: the scan's own, or, written here, that of all scans."""
     from flairline.report import build
@@ -166,8 +182,6 @@ def _page(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> Path | None:
     if len(outcomes) > 1:
         from flairline.report import collect  # what only a cohort needs
 
-        failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
-        collect.keep_failures(out, failures)
         return collect.write_cohort(out)
     folders = [outcome.result.folder for outcome in outcomes if outcome.result is not None]
     return folders[0] / build.SCAN_PAGE if folders else None

@@ -101,7 +101,7 @@ def print_segmented(outcomes: Sequence[Outcome[Case, Done]], as_json: bool) -> N
         print_table(f"Segmented with {done[0].summary.recipe}", columns, lines)
     for finished in done:
         for flag in (finished.summary.qc.flags or ()) if finished.summary.qc is not None else ():
-            say(f"flairline: LOOK AT {finished.summary.subject}: {flag.figure} {flag.reason}.")
+            say(f"flairline: LOOK AT {finished.summary.subject}: {flag.words}.")
     for note in sorted({finished.summary.note for finished in done if finished.summary.note}):
         typer.echo(f"Mind: the volume is {note}.")
     if done:

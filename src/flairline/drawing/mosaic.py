@@ -41,7 +41,10 @@ class Tile:
 
 @dataclass(frozen=True)
 class Plane:
-    """One plane of scan and atlas as two JPEGs of the same box, and the brain's outline as in a `Tile`."""
+    """One plane of scan and atlas as two JPEGs of the same box, and the brain's outline as in a `Tile`.
+
+    `letters` stand at the left and right border; they are empty where they would name a side that is not known.
+    """
 
     name: str
     letters: tuple[str, str]
@@ -93,7 +96,7 @@ def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: 
 def thumbnail(
     flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], side: int = 120, quality: int = 68
 ) -> bytes:
-    """A WebP of the axial slice with the largest marked area, with outlines, R and L drawn on it.
+    """A WebP of the axial slice with the largest marked area, with outlines, and R and L where sides are known.
 
     `regions` is name -> boolean array (x, y, z), the names being those of `palette.MARKS`.
     """
@@ -114,7 +117,7 @@ def thumbnail(
         pixels[_edge(inside)] = MARKS[name].rgb
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    for letter, x in (("R", 3), ("L", size[0] - 9)):
+    for letter, x in (("R", 3), ("L", size[0] - 9)) if flair.space.sides_known else ():
         draw.text((x, 1), letter, fill=(255, 255, 255), stroke_width=1, stroke_fill=(0, 0, 0))
     content = io.BytesIO()
     picture.save(content, "WEBP", quality=quality, method=4)
@@ -126,7 +129,8 @@ def planes(flair: Volume, brain: Mask, atlas: Volume) -> list[Plane]:
     box = brain_box(brain, MARGIN_MM)
     windows = (display_window(flair, brain), display_window(atlas, brain))
     found = []
-    for name, axis, letters in (("Axial", 2, ("R", "L")), ("Coronal", 1, ("R", "L")), ("Sagittal", 0, ("A", "P"))):
+    sides = ("R", "L") if flair.space.sides_known else ("", "")
+    for name, axis, letters in (("Axial", 2, sides), ("Coronal", 1, sides), ("Sagittal", 0, ("A", "P"))):
         middle = (box[axis].start + box[axis].stop) // 2
         # The two axes that are left keep their order, so a picture is (x, y), (x, z) or (y, z), each turned alike.
         cut = tuple(middle if a == axis else box[a] for a in range(3))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONVENTION = "Radiological convention: the patient's left (L) is on the right of the picture."
+NO_SIDES = "Left and right are not known: the file's header says no orientation."
+"""What is said instead of the convention."""
 MIN_APART_MM = 8.0
 """Two slices of one picture are at least so far apart."""
 MARGIN_MM = 6.0
@@ -145,7 +147,7 @@ def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: s
             axes = figure.add_subplot(grid[row, column])
             drawn = axes.imshow(_seen(array, box, z), origin="lower", aspect=_aspect(scan), **look)
             heat = drawn if row == 1 else heat
-            _letters(axes)
+            _letters(axes, scan.space.sides_known)
             if row == 0:
                 axes.set_title(f"slice {z}, z = {_height_mm(scan, z):.0f} mm", fontsize=8, pad=2)
             if row == 2:
@@ -154,6 +156,8 @@ def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: s
                 axes.set_ylabel(name, fontsize=9)
     figure.suptitle(title or scan.subject, fontsize=10, y=1 - 0.12 / height, va="top")
     _legend(figure, heat, marks, width, height)
+    words = CONVENTION if scan.space.sides_known else NO_SIDES
+    figure.text(0.3 / width, 0.1 / height, words + " Research use only.", fontsize=7.5)
     return figure
 
 
@@ -193,12 +197,12 @@ def _top(score: Volume, brain: Mask) -> float:
     return top if np.isfinite(top) and top > 0 else 1.0
 
 
-def _letters(axes: Axes) -> None:
+def _letters(axes: Axes, sides_known: bool) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_visible(False)
-    for letter, x in (("R", 0.03), ("L", 0.97)):
+    for letter, x in (("R", 0.03), ("L", 0.97)) if sides_known else ():
         axes.text(
             x, 0.97, letter, transform=axes.transAxes, color="white", fontsize=9, fontweight="bold", va="top",
             ha="left" if letter == "R" else "right",
@@ -241,4 +245,3 @@ def _legend(figure: Any, heat: Any, marks: Marked, width: float, height: float) 
     figure.colorbar(heat, cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=7, pad=1, length=2)
     bar.set_title("score", fontsize=8, pad=2)
-    figure.text(0.3 / width, 0.1 / height, CONVENTION + " Research use only.", fontsize=7.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from flairline.types import Lesion, Mask
 
 Rating = Callable[[NDArray[np.integer]], NDArray[np.floating]]
 """From numbered components (x, y, z) to the probability of each, the first component's first."""
+Naming = Callable[[NDArray[np.integer]], Sequence[str]]
+"""From numbered components (x, y, z) to the region of each, the first component's first."""
 
 
-def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Lesion]:
+def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None, naming: Naming | None = None) -> list[Lesion]:
     """The components of a mask (joined by faces, edges or corners), largest first.
 
     A centre is a centroid in scanner mm; its side is that of the brain's centroid that it lies on, the middle is left.
@@ -26,9 +28,12 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Le
         On one grid. The brain must not be empty: sides are told from its centroid.
     rating
         Gives each component its probability.
+    naming
+        Gives each component its region.
     """
     labels, sizes = label_components(mask.array)
     chances = None if rating is None else rating(labels)
+    regions = None if naming is None else naming(labels)
     middle_mm = _centre_mm(np.argwhere(brain.array), brain.space.vox_to_ras)
     places, numbers = np.argwhere(mask.array), labels[mask.array]
     by_number = places[np.argsort(numbers, kind="stable")]
@@ -39,7 +44,8 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None) -> list[Le
         count = len(components[place])
         side = ("right" if x > middle_mm[0] else "left") if mask.space.sides_known else ""
         chance = None if chances is None else float(chances[place])
-        lesions.append(Lesion(count * mask.space.voxel_ml, count, (x, y, z), side, chance))
+        region = None if regions is None else regions[place]
+        lesions.append(Lesion(count * mask.space.voxel_ml, count, (x, y, z), side, chance, region=region))
     return lesions
 
 

@@ -67,7 +67,7 @@ def read_mask(path: Path | str) -> Mask:
     mask = Mask(np.ascontiguousarray(marked(array, str(path))), space)
     if not has_fractions(array) or space.stored is None:
         return mask
-    note = " ".join(filter(None, [space.stored.note, f"{path} has fractions: from one half on a voxel is set."]))
+    note = " ".join(filter(None, [space.stored.note, "It has fractions: from one half on a voxel is set."]))
     return Mask(mask.array, replace(space, stored=replace(space.stored, note=note)))
 
 

@@ -1,4 +1,4 @@
-"""Tables as text: CSV for programs, Markdown for people, LaTeX for papers. The only writer of each.
+"""Tables as text: CSV and TSV for programs, Markdown for people, LaTeX for papers. The only writer of each.
 
 A table is its columns' names and its lines of cells. Markdown and LaTeX take cells that are text already; CSV takes
 numbers too and writes them in full, so that reading gives the same number back.
@@ -31,6 +31,12 @@ def csv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(lines)
     return text.getvalue()
+
+
+def tsv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
+    """As `csv_text`, with tabs and as BIDS wants it: what is not known is n/a, and a cell is one line without tabs."""
+    rows = ["\t".join(_tsv_cell(cell) for cell in line) for line in (columns, *lines)]
+    return "\n".join(rows) + "\n"
 
 
 def csv_of(kind: type[Record], records: Iterable[Record]) -> str:
@@ -87,6 +93,10 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     except (KeyError, TypeError, ValueError) as error:
         msg = f"Wanted a table with the columns {', '.join(wanted)} in {path}, but: {error}. Make it again."
         raise InputError(msg) from error
+
+
+def _tsv_cell(cell: Any) -> str:
+    return " ".join(str(cell).split()) if cell is not None and cell == cell and cell != "" else "n/a"
 
 
 def _tex(text: str) -> str:

@@ -75,7 +75,7 @@ def segment(
     >>> round(found.mask.volume_ml / found.scan.brain.volume_ml, 2)
     0.03
     >>> sorted(found.lesions[0])
-    ['centre_mm', 'id', 'side', 'volume_ml', 'voxels']
+    ['centre_atlas_mm', 'centre_mm', 'id', 'region', 'side', 'volume_ml', 'voxels']
     """
     from dataclasses import replace
 

@@ -33,6 +33,16 @@ from flairline.types import BoolArray, Mask, Space, Volume
 Contrast = Literal["flair", "t1", "t2", "pd", "adc", "ct", "none of these"]
 """What `contrast_of` can answer. A T1 with contrast agent is a "t1"."""
 
+FIGURES = (
+    "elongation",
+    "near_fluid",
+    "bright_tail",
+    "grey_over_white",
+    "grey_less_white",
+    "fluid_less_white",
+    "t1_below",
+)
+"""What is measured of a contrast, beside the brain's volume; `ContrastVerdict.figures` says what each is."""
 FLUID_BLOCK_MM, TISSUE_BLOCK_MM = 2.0, 3.0
 """Images are averaged over blocks of about these sides before they are looked at: less noise, and less time."""
 WINDOW_MM = 12.0
@@ -72,16 +82,16 @@ MIN_BRAIN_ML = 300.0
 MAX_AIR_HU, MIN_AIR_SHARE, MAX_BRAIN_HU = -500.0, 0.02, 100.0
 """In a CT air has -1000 Hounsfield units and the brain 20 to 45; no MR image of that median goes so far below zero."""
 
-WORDS: Mapping[Contrast, str] = {
-    "flair": "a FLAIR",
-    "t1": "a T1 (with or without contrast agent): grey matter is darker than white matter, and fluid is dark",
-    "t2": "a T2 (or an ADC map): fluid is the brightest",
-    "pd": "a PD (proton density) image: fluid is bright, and grey matter is much brighter than white matter",
-    "adc": "an ADC map (or a T2): fluid is the brightest, and grey and white matter are alike",
-    "ct": "a CT: air lies near -1000 and the brain near 30",
-    "none of these": "no whole brain, but perhaps the spine or another part of the body",
+WORDS: Mapping[Contrast, tuple[str, str]] = {
+    "flair": ("a FLAIR", ""),
+    "t1": ("a T1", "grey matter is darker than white matter, and fluid is dark"),
+    "t2": ("a T2 (or an ADC map)", "fluid is the brightest"),
+    "pd": ("a PD (proton density)", "fluid is bright, and grey matter is much brighter than white matter"),
+    "adc": ("an ADC map (or a T2)", "fluid is the brightest, and grey and white matter are alike"),
+    "ct": ("a CT", "air lies near -1000 and the brain near 30"),
+    "none of these": ("no whole brain", "it may be the spine or another part of the body"),
 }
-"""How the answers are said to a person."""
+"""How the answers are said to a person: what an image looks like, and why."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class ContrastVerdict:
         `fluid_less_white` (their difference over the range of intensities), `t1_below` (the first three together; a
         T1 is below `T1_MAX_SCORE`), `elongation`, `brain_ml`. NaN, or none, where it could not be measured.
     reason
-        For the user, a sentence; empty where nothing is amiss.
+        For the user, in words; empty where nothing is amiss.
     t1_looks_like
         What was given as the T1 looks like; None: there was none.
     """
@@ -146,9 +156,10 @@ def contrast_of(
     if looks_like == "flair":
         return ContrastVerdict(looks_like, True, figures, "", of_t1)
     if looks_like == "t1" and of_t1 == "flair":
-        reason = "T1 and FLAIR were exchanged: what was given as FLAIR looks like a T1, and the T1 like a FLAIR."
+        reason = "T1 and FLAIR look exchanged: what was given as FLAIR looks like a T1, and the T1 like a FLAIR"
     else:
-        reason = f"This cannot be a FLAIR: it looks like {WORDS[looks_like]}."
+        words, why = WORDS[looks_like]
+        reason = f"looks like {words}, not a FLAIR: {why}"
     return ContrastVerdict(looks_like, False, figures, reason, of_t1)
 
 
@@ -289,10 +300,10 @@ def _tissues(blocks: _Blocks, shares: NDArray[np.floating]) -> dict[str, float]:
     def windowed(weights: NDArray) -> NDArray[np.float32]:
         return blocks.smooth(blocks.spread(weights), WINDOW_MM)[blocks.inside][::WINDOW_STEP]
 
-    products = np.stack([[windowed(one * other) for other in shares] for one in shares])
+    products = np.stack([[windowed(share * second) for second in shares] for share in shares])
     normal = np.moveaxis(products, 2, 0).astype(np.float64) + RIDGE * np.eye(3)
     inverse = np.linalg.inv(normal)
-    means = np.einsum("nij,nj->ni", inverse, np.stack([windowed(one * values) for one in shares], axis=1))
+    means = np.einsum("nij,nj->ni", inverse, np.stack([windowed(share * values) for share in shares], axis=1))
     fluid, grey, white = range(3)
     grey_less_white, weight = means[:, grey] - means[:, white], _certainty(inverse, grey, white)
     figures = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flairline.errors import GridError, InputError
+from flairline.io.masks import has_fractions
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.brain import BrainSource, brain_from_background, check_brain, is_stripped
 from flairline.preprocess.prepared import different_grids
@@ -40,10 +41,11 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class FoundBrain:
-    """A brain on its image's grid, and where it came from."""
+    """A brain on its image's grid, where it came from, and what the reader of its file had to decide."""
 
     mask: Mask
     source: BrainSource
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +74,18 @@ def read_images(case: Case) -> Images:
     return Images(read_volume(case.flair), None if case.t1 is None else read_volume(case.t1))
 
 
-def reading_notes(role: str, image: Volume) -> list[str]:
-    """What the reader had to decide about an image, in words; empty where nothing."""
+def reading_notes(role: str, image: Volume | Mask) -> list[str]:
+    """What the reader had to decide about an image or a mask, in words; empty where nothing."""
     stored = image.space.stored
     return [f"{role}: {stored.note}"] if stored is not None and stored.note else []
+
+
+def truth_notes(truth: Volume | None) -> list[str]:
+    """The same for a truth, whose labels are read as they are."""
+    if truth is None:
+        return []
+    shares = ["truth: It has fractions: from one half on a voxel is lesion."] if has_fractions(truth.array) else []
+    return [*reading_notes("truth", truth), *shares]
 
 
 def is_raw(case: Case, images: Images) -> bool:
@@ -99,8 +109,8 @@ def known_brains(case: Case, images: Images, settings: PreprocessSettings) -> Kn
     """
     found, notes = _given_brain(case, images, settings), list[str]()
     is_given = bool(found)
-    if is_given:
-        notes.append(f"The brain is the given file's, on the grid of the {next(iter(found))}.")
+    for role, given in found.items():
+        notes += [f"The brain is the given file's, on the grid of the {role}.", *given.notes]
     for role, image in images.by_role().items():
         if role in found:
             continue
@@ -124,5 +134,6 @@ def _given_brain(case: Case, images: Images, settings: PreprocessSettings) -> di
         if brain.space.same_grid(image.space):
             mask = Mask(brain.array, image.space)
             check_brain(image, mask, str(getattr(case, role)))
-            return {role: FoundBrain(mask, BrainSource("given", role, file=path))}
+            notes = tuple(reading_notes("brain", brain))
+            return {role: FoundBrain(mask, BrainSource("given", role, file=path), notes)}
     raise GridError(different_grids(path, brain.space, case.flair, images.flair.space))

@@ -118,13 +118,22 @@ class Prepared:
         return LabelledScan(scan, labels, rule, ignored)
 
     def truth_mask(self) -> Mask | None:
-        """All that the rater drew, whatever its label, on the scan's grid, where it fills half of a voxel."""
+        """What the rater drew as lesion, on the scan's grid, where it fills half of a voxel.
+
+        Raises
+        ------
+        InputError
+            The truth has labels that its data set does not have.
+        """
         if self.truth is None:
             return None
-        labels = LabelRule.of(self.case).read(self.truth.array, str(self.case.truth))
+        rule = LabelRule.of(self.case)
+        labels = rule.merged(rule.read(self.truth.array, str(self.case.truth)))
         drawn = Mask(labels > 0, self.truth.space)
         if drawn.space.same_grid(self.scan.space):
             return Mask(drawn.array, self.scan.space)
+        if self.t1 is not None and self.flair_to_t1 is not None and drawn.space.same_grid(self.t1.space):
+            return carry_mask(drawn, self.scan.space, self._to_truth(drawn.space, on_atlas=False))
         return resample_mask(drawn, self.scan.space)
 
     def atlas_scan(self) -> Scan:

@@ -34,7 +34,7 @@ from flairline.preprocess.brain import (
     extract_brain,
 )
 from flairline.preprocess.cache import FIGURES, POINTS, Cache, Figures, mask_on, volume_on
-from flairline.preprocess.images import Images, KnownBrains, Role, known_brains, reading_notes
+from flairline.preprocess.images import Images, KnownBrains, Role, known_brains, reading_notes, truth_notes
 from flairline.preprocess.prepared import Prepared, different_grids
 from flairline.preprocess.schedule import Input, Part, Schedule, Slot, Step
 from flairline.preprocess.settings import PreprocessSettings
@@ -320,16 +320,17 @@ def _prepared(facts: Facts, results: Results) -> Prepared:
     sources = {role: str(path) for role in ("flair", "t1", "t2", "brain") if (path := getattr(case, role))}
     to_mni = to_native.ras_to_ras if to_native is not None and facts.settings.atlas == "mni" else None
     scan = Scan.of(case.subject, steps.finite_outside(flair, brain), brain, t1, t2, sources, to_mni)
+    truth = None if case.truth is None else read_volume(case.truth)
     return Prepared(
         case,
         scan,
         facts.brain_source,
-        truth=None if case.truth is None else read_volume(case.truth),
+        truth=truth,
         atlas=atlas,
         atlas_to_native=to_native,
         atlas_to_t1=results.on_atlas.to_image if results.on_atlas is not None and images.t1 is not None else None,
         figures=results.figures,
-        notes=(*notes, *t2_notes),
+        notes=(*notes, *t2_notes, *truth_notes(truth)),
         seconds=results.seconds,
         t1=images.t1,
         flair_to_t1=results.flair_to_t1,

@@ -16,7 +16,8 @@ from flairline.imaging.measure import dice
 from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
 from flairline.preprocess.atlas import Atlas
 from flairline.preprocess.brain import background_value
-from flairline.types import Mask, Space, Volume
+from flairline.preprocess.contrast import ContrastVerdict, contrast_of
+from flairline.types import Mask, Scan, Space, Volume
 
 BINS = 32
 
@@ -77,6 +78,14 @@ LIMITS: Mapping[str, Limit] = {
 }
 """What is unremarkable. How each limit was found stands in docs/preprocess.md."""
 
+TOLD_BY: Mapping[str, str] = {
+    "t1": "t1_below",
+    "t2": "fluid_less_white",
+    "pd": "fluid_less_white",
+    "adc": "fluid_less_white",
+}
+"""The figure that told a contrast from a FLAIR."""
+
 MIN_T1_FLAIR_OVERLAP = 0.70
 """Below this one of them shows no brain, or not this one. Two different heads reach 0.89 (docs/preprocess.md)."""
 
@@ -96,6 +105,32 @@ def flags(figures: Mapping[str, float]) -> list[Flag]:
         elif value > limit.high:
             found.append(Flag(name, value, f"{value:.4g} > {limit.high:.4g}: {limit.above}"))
     return found
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Figures that were measured, and the flags that they raise."""
+
+    figures: Mapping[str, float]
+    flags: tuple[Flag, ...]
+
+
+def check_contrast(scan: Scan) -> Checked:
+    """Whether what was given as the FLAIR can be one, and whether the T1 was taken for it.
+
+    The atlas is laid on by the scan's registration, else by the brain's box: not by a rough placing, so that the
+    verdict is the same with and without it.
+    """
+    verdict = contrast_of(scan.flair, scan.brain, scan.t1, scan.atlas_to_native)
+    return Checked(dict(verdict.figures), contrast_flags(verdict))
+
+
+def contrast_flags(verdict: ContrastVerdict) -> tuple[Flag, ...]:
+    """A flag where an image cannot be a FLAIR: its reason says what it looks like."""
+    if verdict.is_flair_possible:
+        return ()
+    value = verdict.figures[TOLD_BY.get(verdict.looks_like, "brain_ml")]
+    return (Flag("contrast", value, verdict.reason),)
 
 
 def brain_figures(flair: Volume, brain: Mask) -> dict[str, float]:

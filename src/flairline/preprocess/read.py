@@ -10,7 +10,7 @@ from flairline.errors import GridError
 from flairline.imaging.resample import covered_by, resample_mask, resample_volume
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.brain import BrainSource, brain_from_background, check_brain, without_background_nan
-from flairline.preprocess.images import Images, is_raw, read_images
+from flairline.preprocess.images import Images, is_raw, read_images, reading_notes, truth_notes
 from flairline.preprocess.prepared import Prepared, check_truth, different_grids
 from flairline.preprocess.preparing import prepared_by_steps
 from flairline.preprocess.settings import PreprocessSettings
@@ -62,9 +62,12 @@ def _as_it_lies(case: Case, images: Images, settings: PreprocessSettings) -> Pre
     """
     flair = images.flair
     truth = read_volume(case.truth) if case.truth else None
-    others = {} if images.t1 is None else {"t1": _on_flair_grid(images.t1, flair, case.t1)}
-    if case.t2 is not None:
-        others["t2"] = _on_flair_grid(read_volume(case.t2), flair, case.t2)
+    t2 = read_volume(case.t2) if case.t2 else None
+    others = {
+        role: _on_flair_grid(image, flair, getattr(case, role))
+        for role, image in (("t1", images.t1), ("t2", t2))
+        if image is not None
+    }
     given_brain = read_mask(case.brain) if case.brain else None
     moves = truth is not None and settings.grid == "truth" and not truth.space.same_grid(flair.space)
     space = truth.space if truth is not None and moves else flair.space
@@ -78,10 +81,11 @@ def _as_it_lies(case: Case, images: Images, settings: PreprocessSettings) -> Pre
     sources = {name: str(path) for name in ("flair", "t1", "t2", "brain", "truth") if (path := getattr(case, name))}
     cleared = {role: _outside_cleared(image, brain) for role, image in others.items()}
     scan = Scan.of(case.subject, _outside_cleared(flair, brain), brain, cleared.get("t1"), cleared.get("t2"), sources)
-    stored = scan.space.stored
-    notes = (stored.note,) if stored is not None and stored.note else ()
+    read = (("flair", images.flair), ("t1", images.t1), ("t2", t2), ("brain", given_brain))
+    notes = [note for name, image in read if image is not None for note in reading_notes(name, image)]
+    notes += truth_notes(truth)
     source = BrainSource("background", "flair") if case.brain is None else BrainSource("given", "flair", case.brain)
-    return Prepared(case, scan, source, truth, as_it_lies=True, notes=notes)
+    return Prepared(case, scan, source, truth, as_it_lies=True, notes=tuple(notes))
 
 
 def _brain(case: Case, flair: Volume, given: Mask | None, truth: Volume | None, space: Space) -> Mask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -195,6 +195,7 @@ class _Describe:
         loaded, case = stored.load(), stored.case
         brain, score, truth = loaded.brain, loaded.score, loaded.truth
         space = Space(loaded.scan.shape, np.diag([*stored.spacing_mm, 1.0]))
+        space = space if stored.sides_known else space.without_sides()
         regions, mask = {}, None
         if not np.isnan(self.oracle):
             mask = loaded.mask_at(self.protocol, self.oracle)
@@ -213,6 +214,7 @@ class _Describe:
             "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
             "thumbnail": picture,
             "figures": dict(stored.figures),
+            "flags": [asdict(flag) for flag in stored.flags],
         }
 
 
@@ -224,6 +226,11 @@ def page_name(name: str, method: str) -> str:
 def thumbnail_name(name: str, method: str) -> str:
     """Where under OUT the picture of a judged scan lies; `name` as for `page_name`."""
     return f"{THUMBNAILS}/{_file_name(name, method)}.webp"
+
+
+def failures_of(out: Path) -> dict[str, str]:
+    """Subject and reason of the scans that `segment` could not do, when it was last called."""
+    return dict(_json(out / DETAILS).get("failures", {}))
 
 
 def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
@@ -298,16 +305,17 @@ def _judged(
 def _judged_summary(scan: Mapping[str, Any]) -> Summary:
     """What a segmented scan's summary would say, as far as a benchmark knows it."""
     figures = {name: value for name, value in (scan.get("figures") or {}).items() if value is not None}
+    flags = [quality.Flag(**flag) for flag in scan.get("flags", ())]
     return Summary(
-        subject=scan["subject"], dataset=scan["dataset"], truth_ml=scan.get("truth_ml"), qc=quality_of(figures)
+        subject=scan["subject"], dataset=scan["dataset"], truth_ml=scan.get("truth_ml"), qc=quality_of(figures, flags)
     )
 
 
-def quality_of(figures: Mapping[str, float]) -> Quality | None:
-    """Figures of a judged scan with the flags that they raise; None where there are none."""
+def quality_of(figures: Mapping[str, float], known: Sequence[quality.Flag] = ()) -> Quality | None:
+    """Figures of a judged scan with the `known` flags and those that they raise; None where there are none."""
     if not figures:
         return None
-    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in quality.flags(figures))
+    flags = tuple(Flag(flag.figure, flag.value, flag.reason) for flag in (*known, *quality.flags(figures)))
     return Quality(figures=dict(figures), flags=flags)
 
 

@@ -147,6 +147,7 @@ def page_of(
         return None
     picture = source.picture(stored.case, protocol)
     space = _cut_space(picture.space, protocol)
+    space = space if stored.sides_known else space.without_sides()
     flair = score if picture.flair is None else protocol.cut(picture.flair)
     if mask is None:
         mask = loaded.mask_at(protocol, oracle)
@@ -197,7 +198,7 @@ def _summary(row: CohortScan, about: About, threshold: Threshold, protocol: Prot
         threshold=threshold,
         note=about.note,
         site=row.site or None,
-        qc=collect.quality_of(stored.figures),
+        qc=collect.quality_of(stored.figures, stored.flags),
         metrics={name: value for name, value in row.metrics.items() if value == value},
         parameters=Parameters(protocol=protocol.describe(), components=asdict(components)),
         versions=versions(),

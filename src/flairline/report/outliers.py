@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from flairline.preprocess.contrast import FIGURES
 from flairline.report.pages import CohortScan
 
 FENCE = 3.0
@@ -68,6 +69,8 @@ def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, 
         quality = {} if scan.key in seen or summary.qc is None else summary.qc.numbers
         if summary.brain_volume_ml is not None:
             quality.pop("brain_ml", None)
+        for name in FIGURES:  # a contrast is judged by all of them together, and flagged then
+            quality.pop(name, None)
         seen.add(scan.key)
         figures: dict[str, Any] = {
             "Volume (ml)": summary.lesion_volume_ml,

@@ -34,9 +34,9 @@ class ScanPage:
 
     All images lie on the scan's own grid. `summary` is what summary.json holds; what it does not know is left out of
     the page. `atlas` is an atlas image resampled onto the scan's grid, for the flicker; `native_to_atlas` is the 4x4
-    matrix from the scan's RAS mm to the atlas's, and `tissues` and `lobes` name what lies where on the atlas's own
-    grid. `index` is the relative address of the cohort's page, if there is one; `viewer_characters` is how much of the
-    page the viewer's volumes may take. `row` is the cohort's row that the page shares its verdict with, where a
+    matrix from the scan's RAS mm to the atlas's, and `lobes` names what lies where on the atlas's own grid. `index` is
+    the relative address of the cohort's page, if there is one; `viewer_characters` is how much of the page the viewer's
+    volumes may take. `row` is the cohort's row that the page shares its verdict with, where a
     benchmark judged the scan; `image` says what the scan's image is where it is not a FLAIR.
     """
 
@@ -47,7 +47,6 @@ class ScanPage:
     summary: Summary = field(default_factory=Summary)
     truth: Mask | None = None
     atlas: Volume | None = None
-    tissues: LabelMap | None = None
     lobes: LabelMap | None = None
     native_to_atlas: NDArray[np.float64] | None = None
     index: str | None = None
@@ -187,6 +186,13 @@ class Section:
 
 Page = ScanPage | CohortPage
 """A section's `render(page: Page) -> Section | None` gives None where it has nothing to say about that page."""
+
+
+def convention(space: Space) -> str:
+    """Which side of a picture is which of the patient's; where no side is known, that."""
+    if space.sides_known:
+        return "Radiological convention: R is the patient's right, on the picture's left."
+    return "The file's header says no orientation, so no side is named."
 
 
 def result_id(summary: Summary) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flairline.imaging.points import carry_volume
 from flairline.report.build import write_scan_page
+from flairline.report.lobes import lobes_of
 from flairline.report.pages import ScanPage
-from flairline.report.regions import lobes_of, tissues_of
 from flairline.segmentation import Found
 
 
@@ -28,6 +28,5 @@ def page_of(found: Found, index: str | None = None) -> ScanPage:
         page,
         atlas=carry_volume(prepared.atlas.t1, found.scan.space, to_atlas),
         native_to_atlas=to_atlas.ras_to_ras,
-        tissues=tissues_of(prepared.atlas),
         lobes=lobes_of(prepared.atlas),
     )

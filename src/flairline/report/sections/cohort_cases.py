@@ -9,8 +9,8 @@ from flairline.report.templates import data_uri, render_text
 
 EACH = 4
 TEMPLATE = """
-<p class="muted">By the scan's Dice at the oracle threshold. R is the patient's right, on the picture's left.
-Outlines: <span class="legend dots"><i class="found"></i> found <i class="missed"></i> missed <i class="false"></i> false</span></p>
+<p class="muted">By the scan's Dice at the oracle threshold. R is the patient's right, on the picture's left; where
+it is missing, no side is known. Outlines: <span class="legend dots"><i class="found"></i> found <i class="missed"></i> missed <i class="false"></i> false</span></p>
 {% for group in groups %}<h3>{{ group.name }}</h3>
 <div class="sides">{% for words, scans in group.parts %}<div><h4>{{ words }}</h4><ul class="cards">{% for scan in scans %}<li>
 {% if scan.thumbnail %}<img src="{{ scan.thumbnail }}" alt="" loading="lazy">{% endif %}

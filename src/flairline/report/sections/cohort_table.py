@@ -26,7 +26,7 @@ TEMPLATE = """
 </div>
 <p class="muted screen">A click on a heading sorts. With a row in focus: <kbd>J</kbd> <kbd>K</kbd> next and previous row,
 <kbd>Enter</kbd> opens it, <kbd>Shift</kbd> with <kbd>P</kbd>, <kbd>F</kbd>, <kbd>A</kbd> gives the verdict, <kbd>N</kbd>
-the note. On the thumbnails R is the patient's right, on the picture's left.</p>
+the note. On the thumbnails R is the patient's right, on the picture's left; where it is missing, no side is known.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Table of scans"><table id="cohort-table">
 <thead><tr><th scope="col">Slice</th>
 {% for name, numeric in columns %}<th scope="col"{% if numeric %} class="n"{% endif %}><button type="button"

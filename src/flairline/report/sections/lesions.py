@@ -1,7 +1,8 @@
-"""The table of lesions: volume, side, centre, what it lies in; a click moves the viewer there."""
+"""The table of lesions: volume, side, centre, where in the brain it lies; a click moves the viewer there."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ TEMPLATE = """
 {% if rows %}
 <div class="scroll tall" tabindex="0" role="region" aria-label="Table of regions"><table id="lesion-table">
 <thead><tr><th scope="col">Region</th><th scope="col" class="n">Volume (ml)</th>
-{% if has_probability %}<th scope="col" class="n">Probability</th>{% endif %}<th scope="col">Side</th>
-<th scope="col" class="n">Centre R, A, S (mm)</th>
+{% if has_probability %}<th scope="col" class="n">Probability</th>{% endif %}
+{% if has_region %}<th scope="col">Lies in</th>{% endif %}{% if sides_known %}<th scope="col">Side</th>{% endif %}
+<th scope="col" class="n">Centre {{ 'R, A, S' if sides_known else 'x, y, z' }} (mm)</th>
 {% if has_atlas %}<th scope="col" class="n">Centre in the atlas (mm)</th>{% endif %}
 {% if has_tissue %}<th scope="col">Nearest tissue</th>{% endif %}
 {% if has_lobe %}<th scope="col">Nearest lobe</th>{% endif %}</tr></thead>
@@ -24,12 +26,17 @@ TEMPLATE = """
 {% for row in rows %}<tr><td>{% if row.centre %}<button type="button" class="go" data-goto="{{ row.goto }}"
   aria-label="Show region {{ loop.index }} in the viewer">{{ loop.index }}</button>{% else %}{{ loop.index }}{% endif %}</td>
 <td class="n">{{ row.volume | number }}</td>
-{% if has_probability %}<td class="n">{{ row.probability | number(2) }}</td>{% endif %}<td>{{ row.side }}</td><td class="n">{{ row.centre }}</td>
+{% if has_probability %}<td class="n">{{ row.probability | number(2) }}</td>{% endif %}
+{% if has_region %}<td>{{ row.region }}</td>{% endif %}{% if sides_known %}<td>{{ row.side }}</td>{% endif %}<td class="n">{{ row.centre }}</td>
 {% if has_atlas %}<td class="n">{{ row.atlas }}</td>{% endif %}
 {% if has_tissue %}<td>{{ row.tissue }}</td>{% endif %}
 {% if has_lobe %}<td>{{ row.lobe }}</td>{% endif %}</tr>
 {% endfor %}
 </tbody></table></div>
+{% if by_region %}<table id="region-table"><thead><tr><th scope="col">Lies in</th><th scope="col" class="n">Volume (ml)</th>
+<th scope="col" class="n">Regions</th></tr></thead><tbody>
+{% for name, ml, count in by_region %}<tr><td>{{ name }}</td><td class="n">{{ ml | number }}</td><td class="n">{{ count }}</td></tr>
+{% endfor %}</tbody></table>{% endif %}
 {% if has_probability %}<p class="muted">Probability: how often a region of such scores and such a volume touched a lesion on
 synthetic scans.</p>{% endif %}
 {% if more %}<p class="muted">The {{ rows | length }} largest of {{ more }}; all are in summary.json.</p>{% endif %}
@@ -48,6 +55,9 @@ def render(page: Page) -> Section | None:
         rows=rows,
         more=len(lesions) if len(lesions) > MAX_ROWS else 0,
         has_probability=any(row["probability"] is not None for row in rows),
+        has_region=any(row["region"] for row in rows),
+        by_region=_by_region(page),
+        sides_known=page.scan.space.sides_known,
         has_atlas=any(row["atlas"] for row in rows),
         has_tissue=any(row["tissue"] for row in rows),
         has_lobe=any(row["lobe"] for row in rows),
@@ -75,24 +85,31 @@ def nearest_label(labels: LabelMap, place_mm: Any, reach_mm: float = 15.0) -> st
     return str(labels.names.get(number, number))
 
 
+def _by_region(page: ScanPage) -> list[tuple[str, float, int]]:
+    """Each region of the brain with the volume and the number of lesions in it; empty where nothing is known."""
+    counts = Counter(lesion.region for lesion in page.summary.lesions or ())
+    return [(name, ml, counts[name]) for name, ml in (page.summary.region_ml or {}).items()]
+
+
 def _row(page: ScanPage, lesion: Lesion) -> dict[str, Any]:
-    centre = lesion.centre_mm
+    centre, sides_known = lesion.centre_mm, page.scan.space.sides_known
     atlas: Any = lesion.centre_atlas_mm
     if atlas is None and centre is not None and page.native_to_atlas is not None:
         atlas = (page.native_to_atlas @ np.array([*centre, 1.0], dtype=float))[:3]
-    tissue, lobe = lesion.tissue or "", lesion.lobe or ""
-    if atlas is not None:
-        tissue = tissue or (nearest_label(page.tissues, atlas) if page.tissues else "")
-        lobe = lobe or (nearest_label(page.lobes, atlas) if page.lobes else "")
+    lobe = lesion.lobe or ""
+    if atlas is not None and page.lobes is not None:
+        lobe = lobe or nearest_label(page.lobes, atlas)
     return {
         "volume": lesion.volume_ml,
         "probability": lesion.probability,
+        "region": lesion.region or "",
         "side": lesion.side or "",
         "centre": _mm(centre),
         "goto": ",".join(f"{float(value):.2f}" for value in centre) if centre is not None else "",
-        "atlas": _mm(atlas),
-        "tissue": tissue,
-        "lobe": lobe,
+        # A place in the atlas names a side, and so does the second half of a lobe's name.
+        "atlas": _mm(atlas) if sides_known else "",
+        "tissue": lesion.tissue or "",
+        "lobe": lobe if sides_known else lobe.partition(",")[0],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flairline.drawing.mosaic import tiles
 from flairline.drawing.palette import BRAIN, MASK, compared
-from flairline.report.pages import Page, ScanPage, Section
+from flairline.report.pages import Page, ScanPage, Section, convention
 from flairline.report.templates import data_uri, render_text
 
 LEGEND = {MASK: "marked", BRAIN: "brain outline"}
@@ -19,11 +19,11 @@ TEMPLATE = """
   <button type="button" data-toggle="no-contours" data-target="mosaic-grid" aria-pressed="true">Contours</button>
   <button type="button" data-toggle="no-brain" data-target="mosaic-grid" aria-pressed="true">Brain outline</button>
 </div>
-<p class="muted">Radiological convention: R is the patient's right, on the picture's left. {{ words }}</p>
+<p class="muted">{{ convention }} {{ words }}</p>
 <ol class="mosaic" id="mosaic-grid">
 {% for tile in tiles %}
   <li><button type="button" data-goto="{{ tile.centre_mm | join(',') }}"
-      aria-label="R L z {{ '%.0f' | format(tile.centre_mm[2]) }} mm: axial slice {{ tile.index }}, show in the viewer">
+      aria-label="{{ 'R L ' if sides_known }}z {{ '%.0f' | format(tile.centre_mm[2]) }} mm: axial slice {{ tile.index }}, show in the viewer">
     <svg viewBox="0 0 {{ '%.2f' | format(tile.box[0]) }} {{ '%.2f' | format(tile.box[1] + 12) }}" aria-hidden="true">
       <g transform="translate(0 12)">
       <image width="{{ '%.2f' | format(tile.box[0]) }}" height="{{ '%.2f' | format(tile.box[1]) }}"
@@ -31,8 +31,8 @@ TEMPLATE = """
       {% for name, path in tile.paths.items() %}<path class="contour {{ name }}" d="{{ path }}"
         transform="{{ tile.transform }}"/>{% endfor %}
       </g>
-      <text x="4" y="10">R</text>
-      <text x="{{ '%.2f' | format(tile.box[0] - 4) }}" y="10" text-anchor="end">L</text>
+      {% if sides_known %}<text x="4" y="10">R</text>
+      <text x="{{ '%.2f' | format(tile.box[0] - 4) }}" y="10" text-anchor="end">L</text>{% endif %}
       <text x="{{ '%.2f' | format(tile.box[0] / 2) }}" y="10" text-anchor="middle">z {{ '%.0f' | format(tile.centre_mm[2]) }} mm</text>
     </svg></button></li>
 {% endfor %}
@@ -61,4 +61,12 @@ def render(page: Page) -> Section | None:
     ]
     anything = any(region.any() for region in regions.values())
     words = "Slices through what is marked, from the top down." if anything else "Nothing is marked in this scan."
-    return Section(30, "mosaic", "Axial slices", render_text(TEMPLATE, tiles=items, legend=legend, words=words))
+    html = render_text(
+        TEMPLATE,
+        tiles=items,
+        legend=legend,
+        words=words,
+        convention=convention(page.scan.space),
+        sides_known=page.scan.space.sides_known,
+    )
+    return Section(30, "mosaic", "Axial slices", html)

@@ -33,11 +33,13 @@ It was chosen on the labels that it is judged by; no user has it without labels.
 {% for flag in flags %}<li>{{ flag }}</li>
 {% else %}<li class="{{ 'clear' if checked else 'none' }}">{{ clear }}</li>
 {% endfor %}</ul>
+{% if notes %}<ul class="notes muted" aria-label="What was decided">{% for note in notes %}<li>{{ note }}</li>
+{% endfor %}</ul>{% endif %}
 """
 
 
 def render(page: Page) -> Section | None:
-    """Subject, numbers, threshold with its origin, the note, flags in words."""
+    """Subject, numbers, threshold with its origin, the note, flags in words, what was found and decided on the way."""
     if not isinstance(page, ScanPage):
         return None
     summary = page.summary
@@ -63,6 +65,7 @@ def render(page: Page) -> Section | None:
         oracle=page.threshold.rule == page.threshold.ORACLE,
         image=page.image,
         flags=summary.qc.words if summary.qc is not None else [],
+        notes=summary.qc.notes if summary.qc is not None else (),
         checked=checked,
         clear="No quality flag was raised." if checked else "No quality checks were run on this scan.",
     )

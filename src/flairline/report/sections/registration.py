@@ -12,8 +12,9 @@ TEMPLATE = """
   <label for="flicker-blend">Scan</label>
   <input type="range" id="flicker-blend" min="0" max="100" value="50"><span aria-hidden="true">Atlas</span>
 </div>
-<p class="muted">The atlas carried into the scan's space, with the scan's brain outline. Radiological convention: in the
-axial and coronal pictures the patient's right is on the left; in the sagittal one the front is on the left.</p>
+<p class="muted">The atlas carried into the scan's space, with the scan's brain outline. {% if sides_known %}Radiological convention: in
+the axial and coronal pictures the patient's right is on the left; in the sagittal one the front is on the left.{% else %}The
+file's header says no orientation, so no side is named.{% endif %}</p>
 <div class="flicker" id="flicker">
 {% for plane in planes %}
   <figure><svg viewBox="0 0 {{ '%.2f' | format(plane.box[0]) }} {{ '%.2f' | format(plane.box[1]) }}" role="img"
@@ -45,4 +46,6 @@ def render(page: Page) -> Section | None:
         }
         for plane in planes(page.scan.flair, page.scan.brain, page.atlas)
     ]
-    return Section(50, "registration", "Registration", render_text(TEMPLATE, planes=shown))
+    return Section(
+        50, "registration", "Registration", render_text(TEMPLATE, planes=shown, sides_known=page.scan.space.sides_known)
+    )

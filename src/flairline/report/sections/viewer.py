@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from flairline.report import templates
 from flairline.report.embed import embed
-from flairline.report.pages import Page, ScanPage, Section
+from flairline.report.pages import Page, ScanPage, Section, convention
 
 TEMPLATE = """
 <div id="viewer-box" data-state="waiting">
@@ -37,7 +37,7 @@ TEMPLATE = """
   {% if truth %}<ul class="legend dots"><li><i class="found"></i>found</li><li><i class="missed"></i>missed</li>
   <li><i class="false"></i>false</li></ul>{% endif %}
   <p class="readout" id="viewer-readout" aria-live="off">&nbsp;</p>
-  <p class="muted">Radiological convention: R is the patient's right, on the picture's left. {{ words }}
+  <p class="muted">{{ convention }} {{ words }}
   A moved threshold re-draws the mask without smallest sizes or other rules; “Mask as segmented” brings back the mask
   on file.</p>
   </div></div>
@@ -80,6 +80,7 @@ def render(page: Page) -> Section | None:
         "maskMl": page.mask.volume_ml,
         "truth": page.truth is not None,
         "exact": not packed.words,
+        "sidesKnown": page.scan.space.sides_known,
     }
     html = templates.render_text(
         TEMPLATE,
@@ -87,6 +88,7 @@ def render(page: Page) -> Section | None:
         code=packed.threshold_code,
         truth=page.truth is not None,
         words=packed.words,
+        convention=convention(page.scan.space),
         meta=Markup(json.dumps(meta).replace("<", "\\u003c")),
         flair=packed.flair,
         codes=packed.codes,

@@ -65,7 +65,7 @@ class Viewer {
     const canvas = byId("viewer-canvas");
     this.nv = new Niivue({
       backColor: [0, 0, 0, 1], crosshairColor: [0.35, 0.75, 0.95, 0.75], crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, fontColor: [1, 0.82, 0.3, 1],
-      isRadiologicalConvention: true, isOrientationTextVisible: true, showAllOrientationMarkers: true, isCornerOrientationText: false,
+      isRadiologicalConvention: true, isOrientationTextVisible: this.meta.sidesKnown, showAllOrientationMarkers: true, isCornerOrientationText: false,
       isResizeCanvas: true, scrollRequiresFocus: true, dragAndDropEnabled: false, loadingText: "", logLevel: "error",
       multiplanarLayout: MULTIPLANAR_TYPE.GRID, multiplanarShowRender: SHOW_RENDER.ALWAYS, tileMargin: 4, sagittalNoseLeft: true,
       viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "", show3Dcrosshair: true, fontSizeScaling: 0.4, fontMinPx: 15,
@@ -176,7 +176,7 @@ class Viewer {
     const score = code === 0 ? `below ${Number(low.toPrecision(4))}` : Number(this.meta.edges[code - 1].toPrecision(4));
     this.box.dataset.mm = mm.map((value) => value.toFixed(2)).join(",");
     const place = mm.map((value) => value.toFixed(1)).join(", ");
-    byId("viewer-readout").textContent = `R, A, S ${place} mm · score ${score}`;
+    byId("viewer-readout").textContent = `${this.meta.sidesKnown ? "R, A, S" : "x, y, z"} ${place} mm · score ${score}`;
   }
 
   toggle(name) {
