@@ -178,7 +178,7 @@ def _own_brains(facts: Facts, images: Mapping[Role, Slot[Volume]], schedule: Sch
 def _search_step(role: Role, head: Slot[Volume], extractor: Extractor) -> Step[Mask]:
     return Step(
         f"brain-{role}",
-        1,
+        2,
         (head,),
         lambda: extract_brain(head.value, extractor, f"the {role}"),
         mask_on(head.value.space),
