@@ -390,8 +390,16 @@ def segmented(files: dict[str, Path], methods: Sequence[str]) -> Segmented:
 
 
 def carried(mask: Mask, onto: Space, points: Matrix) -> Mask:
-    """A mask on another scan's grid; `points` maps points of the mask's scan to those of that one."""
-    return carry_mask(mask, onto, PointMap("onto", "mask", np.linalg.inv(points)))
+    """A mask on another scan's grid; `points` maps points of the mask's scan to those of that one.
+
+    A header's places are rounded, and what lies a thousandth of a voxel beyond the last voxel's centre would be lost:
+    the outermost voxels go on for half a voxel, and here for a whole one.
+    """
+    start = np.eye(4)
+    start[:3, 3] = -1
+    array = np.pad(mask.array, 1, mode="edge")
+    wider = Mask(array, Space(array.shape, mask.space.vox_to_ras @ start))
+    return carry_mask(wider, onto, PointMap("onto", "mask", np.linalg.inv(points)))
 
 
 def compared(scan: str, change: Change, points: Matrix, unchanged: Segmented, changed: Segmented) -> list[Row]:
