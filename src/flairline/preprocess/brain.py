@@ -176,6 +176,18 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
     return brain
 
 
+def seen_in(brain: Mask, image: Volume) -> Mask:
+    """The part of a brain where an image of the same grid shows something.
+
+    A brain that comes from another image may reach beyond what this one covers, into padding: NaN or the constant
+    background, joined to the border.
+    """
+    missing = np.isnan(image.array) | (image.array == background_value(image.array))
+    if not (missing & brain.array).any():
+        return brain
+    return Mask(brain.array & ~_reached_from_border(missing), brain.space)
+
+
 def check_brain(volume: Volume, brain: Mask, name: str = "the scan") -> None:
     """Refuse a brain that is empty or constant, or that has NaN or infinite voxels.
 
