@@ -225,3 +225,25 @@ def test_a_file_name_in_latin_1_is_segmented_beside_others(tmp_path, head, save,
     assert summaries[0]["inputs"]["flair"]["file"] == "café.nii.gz"
     assert summaries[0]["lesion_volume_ml"] == summaries[1]["lesion_volume_ml"] > 0
     assert "café" in (tmp_path / "out" / "café" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("method", ["histeq", "training-free"])
+def test_how_the_file_lies_on_disk_changes_no_byte_of_score_and_mask(tmp_path, method):
+    from flairline.io.nifti import write_volume
+    from flairline.synthesis.phantom import phantom
+
+    found = {}
+    for stored in ("RAS", "LAI", "PSR", "SLP"):
+        scan, _, _ = phantom(0, (4.0, 3.0, 5.0), orientation=stored)
+        files = {role: tmp_path / f"{stored}-{role}.nii.gz" for role in scan.images}
+        for role, path in files.items():
+            write_volume(path, scan.images[role])
+        assert "".join(aff2axcodes(nib.load(files["flair"]).affine)) == stored
+        settings = segment.Settings(recipe=method)
+        found[stored] = segment.find(Case("phantom", stored, flair=files["flair"], t1=files["t1"]), settings)
+    first = found.pop("RAS")
+    assert first.mask.array.any()
+    for other in found.values():
+        assert other.mask.array.tobytes() == first.mask.array.tobytes()
+        assert other.score.array.tobytes() == first.score.array.tobytes()
+        assert other.threshold == first.threshold

@@ -32,11 +32,12 @@ def test_only_a_subject_with_a_study_gets_a_segmentation_and_all_get_what_comes_
 
 def test_a_case_is_called_by_its_study_and_knows_what_converted_it(tmp_path, monkeypatch):
     study = SimpleNamespace(name="patient-7", reasons=[])
-    files = SimpleNamespace(flair=tmp_path / "flair.nii.gz", t1=None)
+    as_converted = SimpleNamespace(name="patient-7", reasons=["said while converting"])
+    files = SimpleNamespace(flair=tmp_path / "flair.nii.gz", t1=None, study=as_converted)
     asked = []
     monkeypatch.setattr(dicom.dicom, "choose_study", lambda *arguments: asked.append(arguments) or study)
     monkeypatch.setattr(dicom.dicom, "convert_study", lambda *arguments: asked.append(arguments) or files)
     case, chosen = dicom.case_from_dicom(tmp_path / "in", tmp_path / "work", 3, None)
-    assert chosen is study and asked == [(tmp_path / "in", 3, None), (study, tmp_path / "work")]
+    assert chosen is as_converted and asked == [(tmp_path / "in", 3, None), (study, tmp_path / "work")]
     assert (case.subject, case.flair, case.t1) == ("patient-7", files.flair, None)
     assert case.extra["converter"] == "dcm2niix"

@@ -16,7 +16,7 @@ from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.label_maps import LabelMaps
 from flairline.methods import synthetic_unet
 from flairline.synthesis.phantom import Lesion, phantom
-from flairline.types import Volume
+from flairline.types import Mask, Scan, Space, Volume
 
 pytest.importorskip("torch")
 pytest.importorskip("monai")
@@ -84,6 +84,24 @@ def test_units_of_the_scan_do_not_matter(patient, score):
 def test_how_the_file_lies_on_disk_does_not_matter(orientation, score):
     scan, _, _ = phantom(11, 2.0, [Lesion("tumour"), *[Lesion("periventricular")] * 3], orientation)
     np.testing.assert_allclose(synthetic_unet.Method().fit(())(scan).array, score.array, atol=1e-4)
+
+
+def test_padding_moves_no_byte_of_a_brain_that_the_grid_cuts_off():
+    scan, _, _ = phantom(11, 4.0)
+    first = int(np.flatnonzero(scan.brain.array.any(axis=(0, 1)))[0])
+    before, after = (3, 8, 6), (9, 2, 5)
+
+    def on_grid(make):
+        flair, brain = make(scan.flair.array[:, :, first + 1 :]), make(scan.brain.array[:, :, first + 1 :])
+        space = Space(flair.shape, scan.space.vox_to_ras)
+        return Scan.of("cut", Volume(flair, space), Mask(brain, space))
+
+    scorer = synthetic_unet.Method().fit(())
+    cut = scorer(on_grid(lambda array: array)).array
+    padded = scorer(on_grid(lambda array: np.pad(array, list(zip(before, after, strict=True))))).array
+    where = tuple(slice(start, start + side) for start, side in zip(before, cut.shape, strict=True))
+    assert cut[:, :, 0].any()
+    np.testing.assert_array_equal(padded[where], cut)
 
 
 def test_shipped_weights_are_small_and_say_what_they_are():

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from flairline.errors import BrainError
-from flairline.preprocess.brain import background_value, brain_from_background, check_brain, without_background_nan
+from flairline.preprocess.brain import (
+    background_value,
+    brain_from_background,
+    check_brain,
+    seen_in,
+    without_background_nan,
+)
 from flairline.types import Mask, Space, Volume
 
 SHAPE = (7, 8, 9)
@@ -78,3 +84,23 @@ def test_only_nan_joined_to_the_border_is_cleared():
     scan.array[3, 3, 3] = np.nan
     cleared = without_background_nan(scan.array)
     assert np.isnan(cleared).sum() == 1 and np.isnan(cleared[3, 3, 3]) and cleared[0, 0, 0] == 0
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan])
+def test_a_carried_brain_ends_where_its_image_ends(fill):
+    image = np.full((12, 14, 16), fill, np.float32)
+    image[2:9, 3:12, 1:13] = np.random.default_rng(0).uniform(1, 9, (7, 9, 12))
+    image[5, 6, 7] = 0  # as dark as padding, but in the middle of the head
+    space, brain = Space(image.shape, np.eye(4)), np.zeros(image.shape, np.bool_)
+    brain[4:11, 5:10, 0:9] = True
+    found = seen_in(Mask(brain, space), Volume(image, space)).array
+    expected = brain.copy()
+    expected[9:] = expected[:, :, :1] = False
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_carried_brain_stays_whole_in_a_scan_without_padding():
+    noise = np.random.default_rng(0).uniform(0, 9, (6, 7, 8)).astype(np.float32)
+    space = Space(noise.shape, np.eye(4))
+    brain = Mask(np.ones(noise.shape, np.bool_), space)
+    assert seen_in(brain, Volume(noise, space)) is brain

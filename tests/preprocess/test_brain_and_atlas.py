@@ -106,6 +106,16 @@ def test_deepbet_finds_the_brain_of_the_synthetic_head_and_the_same_twice(head):
     assert 500 < Mask(found[0], head.t1.space).volume_ml < 2300
 
 
+def test_padding_moves_nothing_of_what_deepbet_finds(head):
+    pytest.importorskip("deepbet")
+    pad, array = ((7, 31), (4, 9), (15, 2)), head.t1.array
+    whole = np.pad(array, pad)
+    found = extract_brain(Volume(whole, Space(whole.shape, head.t1.space.vox_to_ras)), "deepbet").array
+    where = tuple(slice(before, before + side) for (before, _), side in zip(pad, array.shape, strict=True))
+    np.testing.assert_array_equal(found[where], extract_brain(head.t1, "deepbet").array)
+    assert found.sum() == found[where].sum()
+
+
 def test_noise_without_a_head_is_refused():
     pytest.importorskip("deepbet")
     noise = np.abs(np.random.default_rng(0).normal(0, 30, (90, 100, 60))).astype(np.float32)

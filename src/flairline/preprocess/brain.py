@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from flairline import executor
 from flairline.errors import BrainError, FlairlineError, MissingExtraError, UnknownNameError
+from flairline.imaging.boxes import box_of
 from flairline.imaging.padding import without_padding
 from flairline.io.versions import version_of
 from flairline.types import BoolArray, Mask, Volume
@@ -71,8 +72,14 @@ def background_value(array: NDArray[np.floating]) -> float:
     finite = border[~np.isnan(border)]
     if finite.size < border.size * (1 - MIN_BACKGROUND_SHARE):
         return float("nan")
-    values, counts = np.unique(finite, return_counts=True)
-    return float(values[counts.argmax()]) if counts.max() >= MIN_BACKGROUND_SHARE * border.size else float("nan")
+    value, count = _commonest(finite)
+    return value if count >= MIN_BACKGROUND_SHARE * border.size else float("nan")
+
+
+def _commonest(values: NDArray[np.floating]) -> tuple[float, int]:
+    """The value that most have, and how many."""
+    different, counts = np.unique(values, return_counts=True)
+    return float(different[counts.argmax()]), int(counts.max())
 
 
 def brain_from_background(volume: Volume, name: str = "the scan") -> Mask:
@@ -169,6 +176,18 @@ def extract_brain(head: Volume, extractor: str, name: str = "the scan") -> Mask:
     return brain
 
 
+def seen_in(brain: Mask, image: Volume) -> Mask:
+    """The part of a brain where an image of the same grid shows something.
+
+    A brain that comes from another image may reach beyond what this one covers, into padding: NaN or the constant
+    background, joined to the border.
+    """
+    missing = np.isnan(image.array) | (image.array == background_value(image.array))
+    if not (missing & brain.array).any():
+        return brain
+    return Mask(brain.array & ~_reached_from_border(missing), brain.space)
+
+
 def check_brain(volume: Volume, brain: Mask, name: str = "the scan") -> None:
     """Refuse a brain that is empty or constant, or that has NaN or infinite voxels.
 
@@ -197,16 +216,21 @@ def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
     except ModuleNotFoundError as error:
         what = "--brain deepbet"
         raise MissingExtraError(what, "deep") from error
+    # It looks at the whole grid at 128 cubed, and at the grey values of all of it: padding would move its answer.
+    border = np.concatenate([head.array[side].ravel() for side in _faces()])
+    where = box_of(head.array != _commonest(border)[0])
+    found = np.zeros(head.space.shape, dtype=bool)
     threads = torch.get_num_threads()
     torch.set_num_threads(executor.threads())
     try:
         engine = BrainExtraction(no_gpu=True)
-        share = engine.run_model(head.array.copy())
-        return np.asarray(engine.postprocess(share > 0.5) > 0)
+        share = engine.run_model(head.array[where].copy())
+        found[where] = np.asarray(engine.postprocess(share > 0.5) > 0)
+        return found
     except (AssertionError, IndexError, ValueError, RuntimeError) as error:
         # Where it sees no brain at all, deepbet stumbles over its own empty bounding box.
         log.debug("deepbet on %s: %s", name, error)
-        return np.zeros(head.space.shape, dtype=bool)
+        return found
     finally:
         torch.set_num_threads(threads)
 

@@ -32,6 +32,7 @@ from flairline.preprocess.brain import (
     check_brain,
     default_extractor,
     extract_brain,
+    seen_in,
 )
 from flairline.preprocess.cache import FIGURES, POINTS, Cache, Figures, mask_on, volume_on
 from flairline.preprocess.images import Images, KnownBrains, Role, known_brains, reading_notes, truth_notes
@@ -178,7 +179,7 @@ def _own_brains(facts: Facts, images: Mapping[Role, Slot[Volume]], schedule: Sch
 def _search_step(role: Role, head: Slot[Volume], extractor: Extractor) -> Step[Mask]:
     return Step(
         f"brain-{role}",
-        1,
+        2,
         (head,),
         lambda: extract_brain(head.value, extractor, f"the {role}"),
         mask_on(head.value.space),
@@ -206,7 +207,7 @@ def _pair_step(facts: Facts, images: Mapping[Role, Slot[Volume]], brains: Mappin
 
     reads = tuple(each for each in (flair, flair_brain, t1, t1_brain) if each is not None)
     which = {"brains": [role for role in ("flair", "t1") if role in brains]}
-    return Step("pair", 1, reads, run, form, {**steps.engine_parameters(engine), **which})
+    return Step("pair", 2, reads, run, form, {**steps.engine_parameters(engine), **which})
 
 
 def _sides(
@@ -235,7 +236,7 @@ def _atlas_step(facts: Facts, sides: Mapping[Role, _Side], atlas: Atlas) -> Step
         return steps.atlas_to(BrainImage(side.image.value, side.brain.value), role, atlas, engine)
 
     reads = (*_atlas_slots(atlas), side.image, side.brain)
-    return Step("atlas", 1, reads, run, POINTS, steps.engine_parameters(engine))
+    return Step("atlas", 2, reads, run, POINTS, steps.engine_parameters(engine))
 
 
 def _brain_step(facts: Facts, sides: Mapping[Role, _Side], pair: Slot[Pair] | None) -> Step[Mask]:
@@ -244,9 +245,12 @@ def _brain_step(facts: Facts, sides: Mapping[Role, _Side], pair: Slot[Pair] | No
     form = mask_on(flair.image.value.space)
     if pair is None or not facts.brain_is_carried:
         return Step("brain", 1, (flair.brain,), lambda: flair.brain.value, form)
-    t1_brain, space, flair_to_t1 = sides["t1"].brain, flair.image.value.space, Part(pair, steps.flair_to_t1)
-    reads = (flair.image, t1_brain, pair)
-    return Step("brain", 1, reads, lambda: carry_mask(t1_brain.value, space, flair_to_t1.value), form)
+    t1_brain, image, flair_to_t1 = sides["t1"].brain, flair.image, Part(pair, steps.flair_to_t1)
+
+    def run() -> Mask:
+        return seen_in(carry_mask(t1_brain.value, image.value.space, flair_to_t1.value), image.value)
+
+    return Step("brain", 2, (image, t1_brain, pair), run, form)
 
 
 def _bias_step(flair: Slot[Volume], brain: Slot[Mask]) -> Step[Volume]:

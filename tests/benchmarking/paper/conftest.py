@@ -14,6 +14,7 @@ from flairline.benchmarking.source import RecipeSource
 from flairline.datasets.phantom import Dataset as Phantoms
 from flairline.evaluation import protocols
 from flairline.learning.data import TrainingData
+from flairline.learning.run import TrainingRun
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def autoencoder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("model")
     healthy = Phantoms(folder / "healthy", spacing_mm=4.0, seed=3).healthy(2)
-    registry.load("methods", "ae_dense")().train(TrainingData(healthy), folder / "ae", preset="test", max_minutes=0.2)
+    registry.load("methods", "ae_dense")().train(TrainingData(healthy), TrainingRun(folder / "ae", "test", 0.2))
     return folder / "ae"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import MissingExtraError
+from flairline.imaging.boxes import Box, box_of
 from flairline.imaging.tissue import normal_tissue
 from flairline.learning.device import chosen_device
 from flairline.learning.model import ModelFolder
@@ -33,12 +34,14 @@ class UnetScorer:
     def __call__(self, scan: Scan) -> Volume:
         """Probability of lesion, in [0, 1]."""
         from flairline.learning.volumes.unet import lesion_logits
+        from flairline.synthesis.training import Z_RANGE
 
         network, device = self._network
-        where = _brain_box(scan.brain.array)
-        z = working_image(scan)[where]
+        where, beyond = _brain_box(scan.brain.array)
+        z = np.pad(working_image(scan)[where], beyond, constant_values=np.float32(Z_RANGE[0]))
         fine, back = _to_one_mm(z, scan.spacing_mm)
-        logits = back(lesion_logits(network, fine, device))
+        within = tuple(slice(before, side - after) for (before, after), side in zip(beyond, z.shape, strict=True))
+        logits = back(lesion_logits(network, fine, device))[within]
         logits = logits * self.config["calibration"]["slope"] + self.config["calibration"]["offset"]
         score = np.zeros(scan.space.shape, dtype=np.float32)
         score[where] = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
@@ -68,13 +71,18 @@ def working_image(scan: Scan) -> FloatArray:
     return np.where(brain, z, np.float32(Z_RANGE[0]))
 
 
-def _brain_box(brain: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The brain's box with a small margin."""
-    box = []
-    for axis in range(3):
-        inside = np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(max(int(inside[0]) - MARGIN_VOXELS, 0), int(inside[-1]) + 1 + MARGIN_VOXELS))
-    return tuple(box)
+def _brain_box(brain: NDArray[np.bool_]) -> tuple[Box, list[tuple[int, int]]]:
+    """The brain's box with a small margin, and how many voxels of that lie beyond either end of the grid, by axis.
+
+    The network's answer depends a little on where its input begins, so a margin that ended with the grid would make
+    padding change the mask.
+    """
+    tight, box = box_of(brain), box_of(brain, MARGIN_VOXELS)
+    beyond = [
+        (MARGIN_VOXELS - (brain_side.start - side.start), MARGIN_VOXELS - (side.stop - brain_side.stop))
+        for brain_side, side in zip(tight, box, strict=True)
+    ]
+    return box, beyond
 
 
 def _to_one_mm(
