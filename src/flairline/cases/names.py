@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from flairline.errors import InputError
 from flairline.io.files import readable
 from flairline.types import Case
+
+LONGEST_BYTES = 200
+"""Most file systems take names of 255 bytes, and a file is written under a name with a few letters more."""
 
 
 def cases_from_files(
@@ -106,6 +110,8 @@ def _stem(path: Path) -> str:
 
 
 def _as_folder(name: str) -> str:
-    """A name that stays inside OUT: no separators, no leading dot, all letters readable."""
+    """A name that stays inside OUT: no separators, no leading dot, all letters readable, not too long for a disk."""
     safe = re.sub(r"[/\\\x00-\x1f]", "_", readable(name)).lstrip(".")
+    if len(safe.encode()) > LONGEST_BYTES:
+        safe = safe.encode()[:LONGEST_BYTES].decode(errors="ignore") + "_" + sha256(safe.encode()).hexdigest()[:8]
     return safe or "_"

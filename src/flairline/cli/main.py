@@ -15,7 +15,7 @@ import typer
 
 from flairline.cli import benchmark, datasets, demo, evaluate, fit, methods, report, segment, serve
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
-from flairline.errors import FlairlineError
+from flairline.errors import FlairlineError, lacking
 
 app = typer.Typer(
     help="Find what is abnormal in a brain MRI without lesion labels. Research use only, not for diagnosis.",
@@ -55,6 +55,11 @@ def main() -> None:
     except KeyboardInterrupt:
         say("flairline: stopped. Run the same command again to go on.")
         sys.exit(STOPPED)
+    except OSError as error:
+        if not (what := lacking(error)):
+            raise
+        say(f"flairline: {what}")
+        sys.exit(NOTHING_DONE)
     except SystemExit as leaving:
         # typer answers a broken pipe itself, with 1. Whoever read our output has seen enough
         # (`flairline methods | head`).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,18 @@ def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def page_or_reason(out: Path, make: Callable[[], Path | None]) -> tuple[Path | None, str]:
+    """The page that `make` writes; where it cannot, that is said, with the traceback of a fault in OUT/logs."""
+    from flairline import executor
+    from flairline.io.logs import with_log
+
+    (outcome,) = executor.run(lambda _: make(), [out])
+    error = with_log(outcome, out, "index").error or "" if outcome.error is not None else ""
+    if error:
+        say(f"flairline: no page of all scans: {error}")
+    return outcome.result, error
 
 
 def print_rows(rows: list[Row]) -> None:

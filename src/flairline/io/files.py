@@ -65,6 +65,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file; where there is none, nothing is done. Raises `OutputError`."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"Cannot replace {path}: {error.strerror}. Give another folder with -o."
+        raise OutputError(msg) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all. What cannot be written in UTF-8 is written as `readable` has it."""
     write_bytes(path, readable(text).encode("utf-8"))

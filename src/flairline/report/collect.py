@@ -28,10 +28,10 @@ from flairline.io.tables import read_lines, read_records
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
-from flairline.summary import SUMMARY, Flag, Quality, Summary
+from flairline.report.segmented import DETAILS, read_details, read_object, segmented_scans
+from flairline.summary import Flag, Quality, Summary
 from flairline.types import Mask, Space, Volume
 
-DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 PAGES = "pages"
 CURVE_POINTS = 200
@@ -59,9 +59,9 @@ def write_cohort(out: Path, given: Path | None = None) -> Path:
 def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) -> CohortPage:
     """The page of all results in a folder: of `segment`, of a benchmark, or of both."""
     known = known or {}
-    details = _json(out / DETAILS)
+    details = read_details(out)
     rows = _rows(out / "rows.csv")
-    scans = [*_segmented(out, known), *_failed(details, known), *_judged(out, details, rows, known)]
+    scans = [*segmented_scans(out, details, known), *_judged(out, details, rows, known)]
     if not scans and not rows:
         msg = (
             f"Wanted results of segment or benchmark, but {out} has neither summaries nor rows.csv. Name their folder."
@@ -107,11 +107,6 @@ def _document(kind: str, path: Path, printed: tuple[list[str], list[list[str]]])
     first, *lines = path.with_suffix(".md").read_text(encoding="utf-8").splitlines()
     notes = [line.removeprefix("- ") for line in lines if line and not line.startswith("|")]
     return Document(kind, first.replace("**", ""), *printed, notes)
-
-
-def keep_failures(out: Path, failures: Mapping[str, str]) -> None:
-    """Remember which scans `segment` could not do, for the cohort's page."""
-    write_json(out / DETAILS, {**_json(out / DETAILS), "failures": dict(failures)})
 
 
 def keep_details(finished: Finished) -> None:
@@ -226,46 +221,6 @@ def thumbnail_name(name: str, method: str) -> str:
     return f"{THUMBNAILS}/{_file_name(name, method)}.webp"
 
 
-def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
-    scans = []
-    for path in sorted(out.glob(f"*/{SUMMARY}")):
-        summary = Summary.read(path)
-        folder = path.parent
-        page = folder / build.SCAN_PAGE
-        given = known.get(folder.name, verdicts.Verdict())
-        scans.append(
-            CohortScan(
-                summary=summary,
-                href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
-                thumbnail=_bytes(folder / build.THUMBNAIL),
-                site=summary.site or "",
-                verdict=given.verdict,
-                note=given.note,
-                at=given.at,
-                folder=folder.name,
-            )
-        )
-    return scans
-
-
-def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
-    scans = []
-    for subject, reason in details.get("failures", {}).items():
-        given = known.get(subject, verdicts.Verdict())
-        error = f"Failed: {reason}"
-        scans.append(
-            CohortScan(
-                Summary(subject=subject),
-                error=error,
-                verdict=given.verdict,
-                note=given.note,
-                at=given.at,
-                folder=subject,
-            )
-        )
-    return scans
-
-
 def _judged(
     out: Path, details: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], known: Mapping[str, verdicts.Verdict]
 ) -> list[CohortScan]:
@@ -321,7 +276,7 @@ def _size(scan: CohortScan) -> list[dict[str, Any]]:
 
 def _manifest(out: Path) -> dict[str, Any]:
     """The manifest without the hash of every input, of which a cohort has thousands."""
-    manifest = _json(out / "manifest.json")
+    manifest = read_object(out / "manifest.json")
     if "files" in manifest:
         manifest["inputs"] = f"{len(manifest.pop('files'))} files, hashes in manifest.json"
     return manifest
@@ -332,16 +287,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return []
     _, lines = read_lines(path)
     return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"Cannot read {path}: {error}. Run the command that made it again."
-        raise InputError(msg) from error
 
 
 def _bytes(path: Path) -> bytes | None:
