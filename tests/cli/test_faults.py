@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
 
 from flairline import segmentation
+from flairline.benchmarking import run
+from flairline.report import collect
 
 QUICK = ("--method", "brightest", "--brain", "none")
 
@@ -159,3 +162,145 @@ def test_without_any_place_for_temporary_files_one_line_says_so(tmp_path, flairl
     monkeypatch.setattr("flairline.cli.segment.TemporaryDirectory", none)
     ran = flairline("segment", *flairs, *QUICK, "-o", tmp_path / "out")
     assert ran.code == 2 and "Wanted a folder for temporary files" in ran.line and "TMPDIR" in ran.line
+
+
+BENCHMARK = ("--method", "brightest", "--protocol", "native", "--brain", "none")
+
+
+@pytest.fixture
+def table(tmp_path, save, make_head):
+    """Three patients whose truths are 48 voxels of 3 mm3, by name; `lines` are further lines of the table."""
+
+    def written(*names: str):
+        lines = ["dataset,subject,flair,truth"]
+        for number, name in enumerate(names):
+            head = make_head(number)
+            save(tmp_path / f"{number}.nii.gz", head.flair)
+            save(tmp_path / f"{number}_truth.nii.gz", head.truth.astype("uint8"))
+            lines.append(f"d,{name},{number}.nii.gz,{number}_truth.nii.gz")
+        (tmp_path / "cases.csv").write_text("\n".join(lines) + "\n")
+        return tmp_path / "cases.csv"
+
+    return written
+
+
+def rows_of(out):
+    """rows.csv: (subject, metric) -> value."""
+    with (out / "rows.csv").open() as file:
+        return {(row["subject"], row["metric"]): float(row["value"]) for row in csv.DictReader(file)}
+
+
+def made_unreadable(path, how):
+    path.unlink()
+    if how == "a link without content":
+        path.symlink_to("../.git/annex/objects/xx/MD5E-s1--abc.nii.gz/MD5E-s1--abc.nii.gz")
+    elif how == "a folder":
+        path.mkdir()
+
+
+@pytest.mark.parametrize("which", ["1.nii.gz", "1_truth.nii.gz"])
+@pytest.mark.parametrize("how", ["a link without content", "a folder"])
+def test_one_unreadable_file_is_its_scans_and_the_rest_is_judged(tmp_path, flairline, table, which, how):
+    whole, cut = table("a", "b", "c"), tmp_path / "cut.csv"
+    cut.write_text("".join(line for line in whole.read_text().splitlines(True) if ",b," not in line))
+    made_unreadable(tmp_path / which, how)
+    ran = flairline("benchmark", "--cases", whole, *BENCHMARK, "-o", tmp_path / "out")
+    assert ran.code == 1 and ran.line.startswith("flairline: d/b: ") and str(tmp_path / which) in ran.line
+    assert flairline("benchmark", "--cases", cut, *BENCHMARK, "-o", tmp_path / "wanted").code == 0
+    judged, wanted = rows_of(tmp_path / "out"), rows_of(tmp_path / "wanted")
+    assert judged.keys() == wanted.keys() and judged["cohort", "dice_oracle"] == wanted["cohort", "dice_oracle"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["files"][str(tmp_path / which)] == "unreadable"
+    assert list(manifest["unreadable"]) == [str(tmp_path / which)]
+    assert [failure["scan"] for failure in manifest["failures"]] == ["d/b"]
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_file_that_disappears_while_it_is_judged_leaves_manifest_and_page(tmp_path, flairline, table, monkeypatch):
+    cases, read = table("a", "b"), run.judge.judge
+
+    def judge_and_lose(*arguments, **words):
+        result = read(*arguments, **words)
+        (tmp_path / "1.nii.gz").unlink()
+        return result
+
+    monkeypatch.setattr(run.judge, "judge", judge_and_lose)
+    ran = flairline("benchmark", "--cases", cases, *BENCHMARK, "-o", tmp_path / "out")
+    assert ran.code == 1 and "no page of d/b" in ran.line  # which shows the scan once more
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["files"][str(tmp_path / "1.nii.gz")] == "unreadable" and not manifest["failures"]
+    assert ("b", "dice_at_oracle") in rows_of(tmp_path / "out") and (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.parametrize("place", ["flairline.report.judged.page_of", "flairline.report.collect._Describe.scan"])
+def test_a_fault_in_a_page_is_that_pages(tmp_path, flairline, table, monkeypatch, place):
+    def fails(*_):
+        raise TypeError("no such thing")
+
+    cases = table("a", "b")
+    monkeypatch.setattr(place, fails)
+    ran = flairline("benchmark", "--cases", cases, *BENCHMARK, "-o", tmp_path / "out")
+    assert ran.code == 1 and len(ran.complaints) == 2
+    assert all("no such thing" in line and "traceback in" in line for line in ran.complaints)
+    assert (tmp_path / "out" / "index.html").exists() and (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_fault_in_the_page_of_all_leaves_rows_and_manifest(tmp_path, flairline, table, monkeypatch):
+    def fails(*_):
+        raise TypeError("no such thing")
+
+    cases = table("a", "b")
+    monkeypatch.setattr("flairline.report.build.cohort_page", fails)
+    ran = flairline("benchmark", "--cases", cases, *BENCHMARK, "-o", tmp_path / "out", "--json")
+    assert ran.code == 1 and "no page of all scans: TypeError: no such thing" in ran.line
+    assert json.loads(ran.out)["failures"] == {} and (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_fault_in_the_papers_tables_leaves_manifest_and_page(tmp_path, flairline, table, monkeypatch):
+    def fails(*_):
+        raise TypeError("no such thing")
+
+    cases = table("a", "b")
+    monkeypatch.setattr(run, "_write_ablation", fails)
+    ran = flairline("benchmark", "--cases", cases, *BENCHMARK, "--ablate", "-o", tmp_path / "out")
+    assert ran.code == 1 and "Ablation of native could not be written: TypeError" in ran.line
+    assert (tmp_path / "out" / "manifest.json").exists() and (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.parametrize("stage", ["keep", "measure"])
+def test_a_fault_while_a_scan_is_judged_is_that_scans(tmp_path, flairline, table, monkeypatch, stage):
+    home = run.judge.store if stage == "keep" else run.judge
+    work = getattr(home, stage)
+
+    def fails_on_b(given, *arguments, **words):
+        if getattr(given, "case", given).subject == "b":
+            raise TypeError("no such thing")
+        return work(given, *arguments, **words)
+
+    cases = table("a", "b")
+    monkeypatch.setattr(home, stage, fails_on_b)
+    ran = flairline("benchmark", "--cases", cases, *BENCHMARK, "-o", tmp_path / "out")
+    log = tmp_path / "out" / "logs" / "d_b.txt"
+    assert ran.code == 1 and f"traceback in {log}" in ran.err and "no such thing" in log.read_text()
+    assert ("a", "dice_at_oracle") in rows_of(tmp_path / "out") and (tmp_path / "out" / "index.html").exists()
+
+
+def test_evaluate_judges_beside_what_cannot_be_read(tmp_path, flairline, table):
+    columns, first, second = table("a", "cohort").read_text().splitlines()
+    cases = tmp_path / "cases.csv"
+    cases.write_text(f"{columns},score\n{first},0.nii.gz\n{second},score\n")
+    (tmp_path / "score").mkdir()
+    ran = flairline("evaluate", cases, "--protocol", "native", "-o", tmp_path / "out")
+    assert ran.code == 1 and "d/cohort: " in ran.line and str(tmp_path / "score") in ran.line
+    assert (tmp_path / "out" / "manifest.json").exists() and (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_subject_called_cohort_is_judged_beside_the_cohort(tmp_path, flairline, table):
+    for out, name in (("one", "b"), ("other", "cohort")):
+        assert flairline("benchmark", "--cases", table("a", name), *BENCHMARK, "-o", tmp_path / out).code == 0
+    one, other = rows_of(tmp_path / "one"), rows_of(tmp_path / "other")
+    named = {("b" if name == "cohort (subject)" else name, metric): value for (name, metric), value in other.items()}
+    equal = {key for key in one if one[key] == named[key] or one[key] != one[key]}
+    assert equal == one.keys() == named.keys()
+    scans = {scan.subject: scan.metrics["dice_at_oracle"] for scan in collect.cohort_of(tmp_path / "other").scans}
+    assert scans == {"a": one["a", "dice_at_oracle"], "cohort": one["b", "dice_at_oracle"]}

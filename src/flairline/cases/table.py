@@ -23,8 +23,6 @@ PATH_COLUMNS = ("flair", "t1", "t2", "brain", "truth", "score", "mask")
 TEXT_COLUMNS = ("dataset", "subject", "session", "site")
 DELIMITERS = (",", ";", "\t")
 """Of these, the one by which the header has the most known columns; of equals the first."""
-POOLED = "cohort"
-"""The rows over all scans bear this name where others bear their subject's, so no subject may."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +121,6 @@ class CaseTable:
             if not row[column]:
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
-        if row["subject"] == POOLED and not row.get("session"):
-            msg = (
-                f"{self.path}, line {line}: no subject can be called {POOLED!r}, which is what results over all scans"
-                " are called. Give it another name."
-            )
-            raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
         session, site = row.get("session", ""), row.get("site", "")
@@ -150,7 +142,8 @@ class CaseTable:
     def _existing(self, value: str) -> Path | None:
         try:
             path = self.path.parent / Path(value).expanduser()
-            return path if path.exists() else None
+            # A link that leads nowhere is that scan's failure, as every file that cannot be read.
+            return path if path.exists() or path.is_symlink() else None
         except (OSError, RuntimeError, ValueError):  # a name too long, a home of nobody
             return None
 

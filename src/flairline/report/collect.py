@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from flairline import executor
 from flairline.benchmarking import ablation
 from flairline.benchmarking.paper import published, reconstruction, tables
-from flairline.benchmarking.rows import COHORT
+from flairline.benchmarking.rows import COHORT, row_subject
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.store import StoredScore
 from flairline.drawing.mosaic import thumbnail
@@ -24,6 +25,7 @@ from flairline.evaluation.counts import Counts
 from flairline.evaluation.lesions import BySize
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes, write_json
+from flairline.io.logs import with_log
 from flairline.io.tables import read_lines, read_records
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
@@ -109,9 +111,13 @@ def _document(kind: str, path: Path, printed: tuple[list[str], list[list[str]]])
     return Document(kind, first.replace("**", ""), *printed, notes)
 
 
-def keep_details(finished: Finished) -> None:
-    """Keep what a benchmark's page needs beyond rows.csv, while its scores are there: curves, volumes, pictures."""
+def keep_details(finished: Finished) -> dict[str, str]:
+    """Keep what a benchmark's page needs beyond rows.csv, while its scores are there: curves, volumes, pictures.
+
+    Returns the scans that could not be described, with reasons.
+    """
     out, protocol = finished.plan.out, finished.plan.judged_by[0]
+    failures: dict[str, str] = {}
     curves: list[dict[str, Any]] = []
     scans: list[dict[str, Any]] = []
     by_size: list[dict[str, Any]] = []
@@ -121,13 +127,19 @@ def keep_details(finished: Finished) -> None:
             if counts.positives:
                 curves.append(_curve(dataset, method, counts) | {"usable": _usable(scores)})
             describe = _Describe(out, method, protocol, counts.oracle().threshold)
-            scans += [describe.scan(stored) for stored in scores]
+            for outcome in executor.run(describe.scan, scores):
+                if outcome.result is None:
+                    name = f"{outcome.item.case.key}, {method}"
+                    failures[name] = with_log(outcome, out, f"page of {name}").error or ""
+                else:
+                    scans.append(outcome.result)
             for threshold, sizes in describe.lesions.items():
                 about = {"dataset": dataset, "method": method, "threshold": threshold}
                 by_size += [{**about, **row, "high_ml": _finite(row["high_ml"])} for row in sizes.rows()]
     left_out = list(finished.plan.left_out)
     details = {"curves": curves, "scans": scans, "lesions_by_size": by_size, "left_out": left_out}
     write_json(out / DETAILS, details)
+    return failures
 
 
 def _finite(value: float) -> float | None:
@@ -239,7 +251,7 @@ def _judged(
                 href=quote(page) if (out / page).exists() else None,
                 thumbnail=_bytes(out / scan["thumbnail"]),
                 site=scan.get("site") or "",
-                metrics=metrics.get((scan["dataset"], scan["method"], scan["subject"]), {}),
+                metrics=metrics.get((scan["dataset"], scan["method"], row_subject(scan["subject"])), {}),
                 method=scan["method"],
                 verdict=given.verdict,
                 note=given.note,
