@@ -7,6 +7,7 @@
     │   ├── ImageError        a file is no image that flairline reads
     │   ├── GridError         two images, or an image and a protocol, do not share a grid
     │   ├── BrainError        no brain, or nothing to measure in it
+    │   ├── UnfitError        a scan is not what was asked to learn from
     │   ├── TableError        a table of cases is wrong (file, line and column are named)
     │   └── ModelError        a model folder is broken, foreign, newer, or does not fit
     ├── OutputError           the place to write to cannot be used
@@ -43,6 +44,10 @@ class GridError(InputError):
 
 class BrainError(InputError):
     """There is no brain in a scan, or nothing to measure in it."""
+
+
+class UnfitError(InputError):
+    """A scan can be read, but is not what was asked to learn from."""
 
 
 class TableError(InputError):

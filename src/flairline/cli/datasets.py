@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from flairline.cli.inputs import mapping_with_progress
 from flairline.cli.options import JobsOption, JsonOption
 from flairline.cli.show import NOTHING_DONE, leave, print_table, progress_bar, say, say_failures
 
@@ -54,7 +53,7 @@ def datasets_check(
 
     dataset = listing.on_disk(name, folder)
     with progress_bar() as progress:
-        result = check(dataset, mapping_with_progress(progress, f"checking {name}", jobs))
+        result = check(dataset, jobs, progress)
     if as_json:
         typer.echo(json.dumps({**asdict(result), "folder": str(result.folder)}, indent=2))
     else:
