@@ -32,7 +32,7 @@ def test_only_a_subject_with_a_study_gets_a_segmentation_and_all_get_what_comes_
 
 def test_a_case_is_called_by_its_study_and_knows_what_converted_it(tmp_path, monkeypatch):
     study = SimpleNamespace(name="patient-7", reasons=[])
-    files = SimpleNamespace(flair=tmp_path / "flair.nii.gz", t1=None)
+    files = SimpleNamespace(study=study, flair=tmp_path / "flair.nii.gz", t1=None)
     asked = []
     monkeypatch.setattr(dicom.dicom, "choose_study", lambda *arguments: asked.append(arguments) or study)
     monkeypatch.setattr(dicom.dicom, "convert_study", lambda *arguments: asked.append(arguments) or files)

@@ -5,12 +5,13 @@ and site where scans share a patient or a scanner. A path is absolute or relativ
 none. Further columns are kept in `Case.extra`.
 
 Spreadsheets write tables in many ways: with semicolons or tabs, as UTF-16, with a byte-order mark, with capitals in the
-header, with backslashes in paths. All are read.
+header, with backslashes in paths, with `sep=;` as their first line. All are read.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +61,10 @@ class CaseTable:
         """The header of the table. Raises `TableError` if it cannot be read."""
         return self._reader().fieldnames  # type: ignore[return-value]
 
-    def _reader(self) -> csv.DictReader:
-        lines = self._text().splitlines()
-        reader = csv.DictReader(lines, restval="", delimiter=_delimiter(lines))
+    def _reader(self) -> _Reader:
+        skipped, delimiter, lines = _parted(self._text().splitlines())
+        reader = _Reader(lines, restval="", delimiter=delimiter)
+        reader.skipped = skipped
         try:
             reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
         except csv.Error as error:
@@ -101,19 +103,19 @@ class CaseTable:
         rows = []
         for row in self._values(reader):
             if None in row:
-                msg = f"{self.path}, line {reader.line_num}: more values than the {len(header)} columns of the header."
+                msg = f"{self.path}, line {reader.line}: more values than the {len(header)} columns of the header."
                 raise TableError(msg)
             if any((value or "").strip() for value in row.values()):
                 values = {key: (value or "").strip() for key, value in row.items()}
                 # A path may have to stay as its bytes are; the rest is shown.
-                rows.append((reader.line_num, {k: v if k in PATH_COLUMNS else readable(v) for k, v in values.items()}))
+                rows.append((reader.line, {k: v if k in PATH_COLUMNS else readable(v) for k, v in values.items()}))
         return rows
 
-    def _values(self, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    def _values(self, reader: _Reader) -> Iterator[dict[str, str]]:
         try:
             yield from reader
         except csv.Error as error:
-            msg = f"{self.path}, line {reader.line_num + 1}: {error}. Give a CSV file."
+            msg = f"{self.path}, line {reader.line + 1}: {error}. Give a CSV file."
             raise TableError(msg) from error
 
     def _case(self, line: int, row: dict[str, str], required: tuple[str, ...]) -> Case:
@@ -146,6 +148,22 @@ class CaseTable:
             return path if path.exists() or path.is_symlink() else None
         except (OSError, RuntimeError, ValueError):  # a name too long, a home of nobody
             return None
+
+
+class _Reader(csv.DictReader):
+    """Rows by column; `line` is the line of the file that was read last, of which the first were `skipped`."""
+
+    skipped = 0
+
+    @property
+    def line(self) -> int:
+        return self.line_num + self.skipped
+
+
+def _parted(lines: Sequence[str]) -> tuple[int, str, Sequence[str]]:
+    """Lines to skip, delimiter, and the lines of the table: a spreadsheet may say `sep=;` before the header."""
+    said = re.match(r'"?sep=(.)"?', lines[0], re.IGNORECASE) if lines else None
+    return (1, said[1], lines[1:]) if said else (0, _delimiter(lines), lines)
 
 
 def _decoded(content: bytes) -> str:
