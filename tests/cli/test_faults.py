@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -162,6 +165,93 @@ def test_without_any_place_for_temporary_files_one_line_says_so(tmp_path, flairl
     monkeypatch.setattr("flairline.cli.segment.TemporaryDirectory", none)
     ran = flairline("segment", *flairs, *QUICK, "-o", tmp_path / "out")
     assert ran.code == 2 and "Wanted a folder for temporary files" in ran.line and "TMPDIR" in ran.line
+
+
+def in_a_process(words, folder, encoding):
+    """The command in a process of its own, whose output only takes the letters of an encoding."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": f"{encoding}:strict"}
+    code = "from flairline.cli.main import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *words], cwd=folder, env=environment, capture_output=True)
+
+
+@pytest.mark.parametrize(("encoding", "printed"), [("utf-8", b"caf\xc3\xa9_out"), ("ascii", b"caf?_out")])
+def test_a_name_in_latin_1_is_printed_on_any_terminal(tmp_path, flairs, encoding, printed):
+    words = [b"segment", *map(os.fsencode, flairs), *map(os.fsencode, QUICK), b"-o", b"caf\xe9_out"]
+    ran = in_a_process(words, tmp_path, encoding)
+    assert (ran.returncode, b"Traceback" in ran.stderr) == (0, False), ran.stderr
+    assert printed in ran.stdout and (tmp_path / os.fsdecode(b"caf\xe9_out") / "index.html").exists()
+
+
+@pytest.fixture
+def latin_1(tmp_path, save, head):
+    """A table in latin-1 of a scan, its truth and its score whose names are in latin-1, and of another scan."""
+    columns = [b"dataset,subject,flair,truth,score"]
+    for name in (b"caf\xe9", b"b"):
+        for kind, array in (("flair", head.flair), ("truth", head.truth.astype("uint8"))):
+            save(tmp_path / os.fsdecode(name + b"_" + kind.encode() + b".nii.gz"), array)
+        columns.append(b"d,N,N_flair.nii.gz,N_truth.nii.gz,N_flair.nii.gz".replace(b"N", name))
+    (tmp_path / "cases.csv").write_bytes(b"\n".join(columns) + b"\n")
+    return tmp_path / "cases.csv"
+
+
+@pytest.mark.parametrize("out", [b"out", b"out_\xe9"])
+@pytest.mark.parametrize("command", ["segment", "benchmark", "evaluate"])
+def test_names_in_latin_1_go_the_whole_way(tmp_path, flairline, latin_1, command, out):
+    out = tmp_path / os.fsdecode(out)
+    words = {
+        "segment": ["--cases", latin_1, *QUICK],
+        "benchmark": ["--cases", latin_1, *BENCHMARK],
+        "evaluate": [latin_1, "--protocol", "native"],
+    }[command]
+    ran = flairline(command, *words, "-o", out, "--json")
+    assert ran.code == 0 and "caf\\u00e9" in ran.out and "\\udce9" not in ran.out
+    assert flairline("report", out).code == 0 and "café" in (out / "index.html").read_text("utf-8")
+    if command == "segment":
+        assert json.loads((out / "café" / "summary.json").read_text("utf-8"))["lesion_volume_ml"] > 0
+    else:
+        assert {"café", "b", "cohort"} == {subject for subject, _ in rows_of(out)}
+        assert str(tmp_path / "café_flair.nii.gz") in json.loads((out / "manifest.json").read_text("utf-8"))["files"]
+
+
+def test_subjects_that_are_called_as_what_lies_beside_them_keep_apart(tmp_path, flairline, flairs, find_fails):
+    table = tmp_path / "cases.csv"
+    table.write_text(
+        "dataset,subject,flair\n" + "".join(f"d,{n},sub-1.nii.gz\n" for n in ("work", "logs", "report.json"))
+    )
+    find_fails("logs_")
+    ran = flairline("segment", "--cases", table, *QUICK, "-o", tmp_path / "out")
+    assert ran.code == 1 and str(tmp_path / "out" / "logs" / "logs_.txt") in ran.line
+    made = {path.parent.name for path in (tmp_path / "out").glob("*/summary.json")}
+    assert made == {"work_", "report.json_"} and (tmp_path / "out" / "index.html").is_file()
+
+
+def test_subjects_whose_folders_would_be_one_get_two(tmp_path, flairline, flairs):
+    table = tmp_path / "cases.csv"
+    table.write_text("dataset,subject,flair\nd,x/y,sub-1.nii.gz\nd,x_y,sub-2.nii.gz\nd,../../z,sub-2.nii.gz\n")
+    assert flairline("segment", "--cases", table, *QUICK, "-o", tmp_path / "out").code == 0
+    made = sorted(path.parent.name for path in (tmp_path / "out").glob("*/summary.json"))
+    assert made[0] == "_.._z" and len(made) == 3 and all(name.startswith("d_x_y_") for name in made[1:])
+    assert flairline("segment", "--cases", table, *QUICK, "-o", tmp_path / "out").out.count("was there already") == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "code"),
+    [
+        ("report.json", '{"failures": 3}', 2),
+        ("report.json", '{"scans": [{}]}', 2),
+        ("report.json", "[]", 2),
+        ("rows.csv", "a,b\n1,2\n", 2),
+        ("rows.csv", "dataset,method,protocol,subject,metric,value,n,low,high\nd,m,p,s,dice,x,1,,\n", 2),
+        ("manifest.json", "3", 2),
+        ("verdicts.json", "{", 2),
+        ("sub-1/summary.json", '{"lesions": 3}', 0),
+    ],
+)
+def test_a_damaged_file_of_results_is_one_line(tmp_path, flairline, flairs, file, content, code):
+    flairline("segment", *flairs, *QUICK, "-o", tmp_path / "out")
+    (tmp_path / "out" / file).write_text(content)
+    ran = flairline("report", tmp_path / "out")
+    assert ran.code == code and len(ran.complaints) == bool(code) and "Traceback" not in ran.err
 
 
 BENCHMARK = ("--method", "brightest", "--protocol", "native", "--brain", "none")

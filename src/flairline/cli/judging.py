@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 def judge(plan: Plan, pages: str, open_page: bool, as_json: bool) -> None:
     """Run a plan, write its pages, print the cohorts' rows, leave with the right exit code."""
     from flairline.benchmarking.run import run
+    from flairline.io.files import json_text
     from flairline.report.benchmark import write_benchmark
     from flairline.report.judged import checked_pages
 
@@ -52,7 +52,7 @@ def judge(plan: Plan, pages: str, open_page: bool, as_json: bool) -> None:
         say(f"flairline: {what} could not be written: {reason}")
     if as_json:
         plain = {"rows": [plain_row(row) for row in finished.rows], "failures": finished.failures}
-        typer.echo(json.dumps({**plain, "left_out": list(plan.left_out)}, indent=2))
+        typer.echo(json_text({**plain, "left_out": list(plan.left_out)}))
     else:
         _print(finished)
     show_page(page, open_page, as_json)

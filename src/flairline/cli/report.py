@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flairline.cli.options import OpenOption
-from flairline.cli.show import show_page
+from flairline.cli.show import leave, page_or_reason, show_page
 from flairline.errors import InputError
 
 
@@ -28,4 +28,6 @@ def command(
     if not out.is_dir():
         msg = f"Wanted a folder with results, but there is none at {out}. Name the folder given to -o."
         raise InputError(msg)
-    show_page(collect.write_cohort(out, verdicts), open_page, False)
+    page, why_none = page_or_reason(out, lambda: collect.write_cohort(out, verdicts))
+    show_page(page, open_page, False)
+    leave(bool(why_none), 1)

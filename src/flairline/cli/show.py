@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -91,12 +90,12 @@ def _method_of(row: Row) -> str:
 
 
 def print_segmented(outcomes: Sequence[Outcome[Case, Done]], as_json: bool) -> None:
+    from flairline.io.files import json_text
+
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
     failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
     if as_json:
-        typer.echo(
-            json.dumps({"subjects": [finished.summary.to_json() for finished in done], "failures": failures}, indent=2)
-        )
+        typer.echo(json_text({"subjects": [finished.summary.to_json() for finished in done], "failures": failures}))
         say_failures(failures)
         return
     lines = []

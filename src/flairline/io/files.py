@@ -89,8 +89,13 @@ def readable(text: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all. NaN, which JSON does not have, becomes null."""
-    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+    """Write JSON whole or not at all, as `json_text` has it."""
+    write_text(path, json_text(content) + "\n")
+
+
+def json_text(content: Any) -> str:
+    """JSON that every program reads: NaN, which JSON does not have, becomes null, and texts are `readable`."""
+    return json.dumps(_plain(content), indent=2, allow_nan=False)
 
 
 def write_array(path: Path, array: NDArray) -> None:

@@ -205,7 +205,7 @@ def _parse(path: Path, content: bytes) -> Any:
     if content[:200].find(b"annex/objects") >= 0:
         msg = f"{path} is a pointer of git annex without its content. Fetch it (datalad get, git annex get)."
         raise ImageError(msg)
-    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it, with dcm2niix (DICOM) or mri_convert (.mgz)."
+    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it (dcm2niix, mri_convert)."
     raise ImageError(msg)
 
 

@@ -298,7 +298,11 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     _, lines = read_lines(path)
-    return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
+    try:
+        return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Wanted the rows of a benchmark in {path}, but: {error}. Run the benchmark again."
+        raise InputError(msg) from error
 
 
 def _bytes(path: Path) -> bytes | None:
