@@ -99,14 +99,17 @@ def test_an_unfinished_subject_is_made_again(tmp_path, flairline, flair):
     assert nib.load(folder / "mask.nii.gz").shape == (15, 17, 19) and (folder / "summary.json").exists()
 
 
-def test_overwriting_with_a_bad_scan_leaves_the_old_result(tmp_path, flairline, flair):
+def test_overwriting_with_a_bad_scan_leaves_the_old_files_as_unfinished(tmp_path, flairline, flair):
     out = tmp_path / "out"
     quick(flairline, flair, "-o", out)
     folder = out / "sub-01_ses-2"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     flair.write_bytes(b"")
     assert quick(flairline, flair, "-o", out, "--overwrite").code == 2
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert before.pop("summary.json") and {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert "was there already" not in quick(flairline, flair, "-o", out).out
+    assert flairline("report", out).code == 0
+    assert "Unfinished: its folder has no summary.json" in (out / "index.html").read_text()
 
 
 def test_one_bad_scan_does_not_stop_the_others(tmp_path, flairline, save, head):

@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from flairline.io.surroundings import make_usable as _make_usable
+
 if TYPE_CHECKING:
     from flairline import errors as errors
     from flairline.errors import FlairlineError as FlairlineError
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from flairline.types import Space as Space
     from flairline.types import Threshold as Threshold
     from flairline.types import Volume as Volume
+
+_make_usable()  # before a library is imported that fails without a home or a user's name
 
 _NAMES = {
     "flairline.notebook.scans": ("segment", "demo_scan"),

@@ -7,6 +7,7 @@
     │   ├── ImageError        a file is no image that flairline reads
     │   ├── GridError         two images, or an image and a protocol, do not share a grid
     │   ├── BrainError        no brain, or nothing to measure in it
+    │   ├── UnfitError        a scan is not what was asked to learn from
     │   ├── TableError        a table of cases is wrong (file, line and column are named)
     │   └── ModelError        a model folder is broken, foreign, newer, or does not fit
     ├── OutputError           the place to write to cannot be used
@@ -15,12 +16,13 @@
         └── MissingPackageError   a plug-in imports a package that is not installed
 
 Every message says what was wanted, what was found, where, and what to do. A FlairlineError ends a command with one
-line; any other exception is a bug and shows its traceback.
+line; any other exception is a bug and shows its traceback, but for what a machine lacks (`lacking`).
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -42,6 +44,10 @@ class GridError(InputError):
 
 class BrainError(InputError):
     """There is no brain in a scan, or nothing to measure in it."""
+
+
+class UnfitError(InputError):
+    """A scan can be read, but is not what was asked to learn from."""
 
 
 class TableError(InputError):
@@ -73,6 +79,22 @@ class MissingPackageError(MissingExtraError):
         FlairlineError.__init__(self, msg)
         self.extra = ""
         self.missing = f"package {package}"
+
+
+def lacking(error: OSError) -> str:
+    """What to do about a full disk or where there is no place for temporary files, in one line; empty otherwise."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" ({error.filename})" if error.filename else ""
+        return (
+            f"No space is left on the disk{where}. Free some, give another folder with -o, or name one with room for"
+            " temporary files by the variable TMPDIR."
+        )
+    if (error.strerror or "").startswith("No usable temporary directory"):
+        return (
+            f"Wanted a folder for temporary files, but none can be written to ({error.strerror}). Name one by the"
+            " variable TMPDIR."
+        )
+    return ""
 
 
 class UnknownNameError(FlairlineError):

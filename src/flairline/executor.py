@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
-from flairline.errors import FlairlineError
+from flairline.errors import FlairlineError, lacking
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -140,6 +140,8 @@ def _guarded(make: Callable[[], Outcome[Item, Result]], item: Item) -> Outcome[I
     except FlairlineError as error:
         return Outcome(item, error=str(error))
     except Exception as error:  # whatever it is, the other items go on
+        if isinstance(error, OSError) and (what := lacking(error)):
+            return Outcome(item, error=what)
         line = " ".join(str(error).split())
         return Outcome(item, error=f"{type(error).__name__}: {line}", traceback=traceback.format_exc())
 

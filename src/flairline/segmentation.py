@@ -16,7 +16,7 @@ from flairline.cases.names import named
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.measure import lesions_of
-from flairline.io.files import prepare_folder, readable, sha256
+from flairline.io.files import prepare_folder, readable, remove_file, sha256
 from flairline.io.logs import with_log
 from flairline.io.nifti import write_mask, write_volume
 from flairline.io.versions import versions
@@ -130,7 +130,7 @@ class Found:
             The folder cannot be written to.
         """
         folder = Path(folder)
-        (folder / SUMMARY).unlink(missing_ok=True)  # an interrupted run must not look finished
+        remove_file(folder / SUMMARY)  # an interrupted run must not look finished
         write_volume(folder / "score.nii.gz", self.score)
         write_mask(folder / "mask.nii.gz", self.mask)
         write_mask(folder / "brain.nii.gz", self.scan.brain)
@@ -212,10 +212,14 @@ def run(
 
 
 def segment_case(case: Case, out: Path, settings: Settings, after: After | None = None) -> Done:
-    """Segment one case into OUT/SUBJECT: score, mask, brain and, last, summary.json."""
+    """Segment one case into OUT/SUBJECT: score, mask, brain and, last, summary.json.
+
+    Where results are made again and that fails, those of before stay without their summary, as unfinished.
+    """
     folder = out / case.subject
     if (folder / SUMMARY).exists() and not settings.overwrite:
         return Done(folder, Summary.read(folder / SUMMARY), kept=True)
+    remove_file(folder / SUMMARY)
     found = find(case, settings)
     found.save(folder, after, on_atlas=settings.space != "native")
     return Done(folder, found.summary)

@@ -119,6 +119,9 @@ def training_data(material: Material, work: Path | None = None) -> TrainingData:
     """
     found = list(material.cases)
     if material.scans:
+        if missing := [path for path in material.scans if not path.exists()]:
+            msg = f"No such file: {missing[0]}. Nothing was trained; name files that are there."
+            raise InputError(msg)
         found = named(cases_from_files(list(material.scans)))
     prepare = preprocess_settings(material.brain, "t1", "greedy", "mni", bias=False)
     return TrainingData(found, material.lesion_free_slices, prepare, work, _licences(found))

@@ -34,6 +34,26 @@ def test_the_row_of_a_seen_patient_and_of_the_cohort_are_marked():
     assert {key for key, seen in marked.items() if seen} == {("d", "1_a"), ("d", COHORT)}
 
 
+def test_a_subject_called_cohort_does_not_mix_with_the_cohort():
+    names = ["cohort", "cohort (subject)", "1"]
+    assert len({COHORT, *map(rows.row_subject, names)}) == 4 and rows.row_subject("1") == "1"
+    measured = [Measured(Case("d", name), {"dice": value}) for name, value in zip(names, (0.2, 0.4, 0.6), strict=True)]
+    made = [
+        (row.subject, round(row.value, 6), row.n)
+        for row in rows.rows_of_cohort("d", "m", protocols.load("sound"), Counts.empty(), measured, 0)
+        if row.metric == "dice"
+    ]
+    assert made == [
+        ("cohort", 0.4, 3),
+        ("cohort (subject)", 0.2, 1),
+        ("cohort (subject) (subject)", 0.4, 1),
+        ("1", 0.6, 1),
+    ]
+    given = [Row("d", "m", "sound", subject, "dice", 0.5, 1) for subject, *_ in made]
+    marked = rows.marked_as_seen(given, {"d/cohort"}, [scan.case for scan in measured])
+    assert [row.subject for row in marked if row.seen] == ["cohort", "cohort (subject)"]
+
+
 def test_means_leave_out_what_is_undefined():
     measured = [Measured(Case("d", str(n)), {"dice": value}) for n, value in enumerate((0.2, 0.4, np.nan))]
     made = list(rows.rows_of_cohort("d", "m", protocols.load("sound"), Counts.empty(), measured, 0))

@@ -81,9 +81,22 @@ def test_a_column_that_comes_twice_is_refused(write):
         write("dataset,subject,flair,FLAIR\nd,1,a.nii.gz,b.nii.gz\n").cases()
 
 
-def test_a_subject_called_cohort_is_refused(write):
-    with pytest.raises(TableError, match="line 3: no subject can be called 'cohort'"):
-        write("dataset,subject,flair\nd,1,a.nii.gz\nd,cohort,b.nii.gz\n").cases()
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
+def test_a_first_line_that_names_the_delimiter_is_no_header(write, first):
+    text = f"{first}\r\ndataset;subject;flair;age, years\r\nd;1;a.nii.gz;4\r\nd;2;b.nii.gz;5\r\n"
+    found = write(text, newline="").cases()
+    assert [(case.subject, case.flair.name, case.extra["age, years"]) for case in found] == [
+        ("1", "a.nii.gz", "4"),
+        ("2", "b.nii.gz", "5"),
+    ]
+    with pytest.raises(TableError, match="line 4, column 'flair': no such file"):
+        write(text.replace("b.nii.gz", "c.nii.gz"), newline="").cases()
+
+
+def test_a_link_that_leads_nowhere_is_left_to_its_scan(write, tmp_path):
+    (tmp_path / "annexed.nii.gz").symlink_to(tmp_path / "nowhere")
+    found = write("dataset,subject,flair\nd,1,a.nii.gz\nd,2,annexed.nii.gz\n").cases()
+    assert [case.flair.name for case in found] == ["a.nii.gz", "annexed.nii.gz"]
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a spreadsheet", bytes(range(256)) * 4])

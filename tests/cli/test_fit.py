@@ -130,6 +130,30 @@ def test_what_cannot_be_trained_is_refused_in_one_line(flairline, healthy, tmp_p
     assert not (tmp_path / "model" / "config.json").exists()
 
 
+@pytest.mark.parametrize("method", ["vae", "atlas_zscore"])
+def test_a_scan_that_cannot_be_read_is_left_out_and_named(flairline, healthy, tmp_path, method):
+    pytest.importorskip("lightning")
+    broken = tmp_path / "sub-broken.nii.gz"
+    broken.write_bytes(b"")
+    files = [healthy[0].flair, broken, *(case.flair for case in healthy[1:])]
+    small = ("--preset", "test", "--max-minutes", "1") if method == "vae" else ()
+    ran = flairline("fit", method, "--brain", "none", *small, "-o", tmp_path / "model", *files)
+    assert ran.code == 1 and ran.line.startswith(f"flairline: sub-broken: {broken} is empty")
+    config = config_of(tmp_path / "model")
+    assert len(config["training"]["scans"]) + len(config["training"]["validation_scans"]) == 3
+
+
+def test_a_fault_while_a_scan_is_read_for_a_training_leaves_its_traceback(flairline, healthy, tmp_path, monkeypatch):
+    def fails(*_):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr("flairline.learning.data.read_scan", fails)
+    ran = flairline("fit", "vae", "--brain", "none", "-o", tmp_path / "model", *(case.flair for case in healthy))
+    assert ran.code == 2 and ran.err.count("TypeError: no such thing (a fault in flairline; traceback in") == 2
+    assert "Of 2 scans no slice can be learned from" in ran.err
+    assert len(list((tmp_path / "model" / "logs").iterdir())) == 2
+
+
 def test_label_maps_are_synthetic_unets_and_scans_the_others(flairline, healthy, tmp_path):
     pytest.importorskip("lightning")
     ran = flairline("fit", "synthetic_unet", "--cases", table(tmp_path / "c.csv", healthy), "-o", tmp_path / "model")

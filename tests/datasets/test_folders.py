@@ -212,6 +212,15 @@ def test_bids(tmp_path, put, small):
     assert second.truth.name == "sub-02_ses-1_lesion_mask.nii.gz"
 
 
+def test_links_that_lead_back_are_not_followed(tmp_path, put, small):
+    root = brats(put, small, tmp_path / "brats", n=2)
+    (root / "again").symlink_to("..")
+    (root / "BraTS20_Training_001" / "self").symlink_to(".")
+    (tmp_path / "linked").symlink_to(root)
+    assert len(dataset("brats2020", root).cases()) == 2 and dataset("brats2020", root).several() == []
+    assert len(dataset("brats2020", tmp_path / "linked").cases()) == 2
+
+
 def test_check_names_everything_that_is_wrong(tmp_path, put, small):
     root = brats(put, small, tmp_path / "brats", n=6)
 

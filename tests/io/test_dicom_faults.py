@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,12 @@ import pytest
 from flairline.errors import InputError
 from flairline.io.dicom import choose_study, convert_study
 from flairline.io.nifti import read_volume
+from flairline.types import Space, Volume
 
 pydicom = pytest.importorskip("pydicom")
 pytest.importorskip("dcm2niix")
 
-from dicom_writer import FLAIR, T1, image, write_enhanced, write_series
+from dicom_writer import FLAIR, SHAPE, T1, image, write_enhanced, write_series
 
 NAMED = {**FLAIR, "SeriesDescription": "ax flair"}
 SAMPLES = {"philips_enhanced": 301, "siemens_multiframe": 5, "jpeg2000": 4, "jpeg_lossless": 4}
@@ -291,6 +295,76 @@ def test_a_multiframe_file_that_says_its_contrast_is_a_flair(tmp_path):
 
     write_enhanced(tmp_path / "study", image(), 4, FLAIR, change=contrast)
     assert "by the contrast that it says of itself" in choose_study(tmp_path / "study").reasons[0]
+
+
+def of_complex(compress: bool) -> Callable[[object], None]:
+    """Puts the phase of every frame behind the magnitudes."""
+
+    def doubled(whole) -> None:
+        frames = []
+        for component in ("MAGNITUDE", "PHASE"):
+            for frame in whole.PerFrameFunctionalGroupsSequence:
+                frames.append(copy.deepcopy(frame))
+                kind = pydicom.Dataset()
+                kind.FrameType, kind.ComplexImageComponent = ["ORIGINAL", "PRIMARY", component[0], "NONE"], component
+                frames[-1].MRImageFrameTypeSequence = [kind]
+        phases = np.random.default_rng(1).integers(0, 4096, len(whole.PixelData) // 2).astype(np.uint16)
+        whole.PerFrameFunctionalGroupsSequence, whole.NumberOfFrames = frames, len(frames)
+        whole.PixelData += phases.tobytes()
+        if compress:
+            whole.compress(pydicom.uid.RLELossless)
+
+    return doubled
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_the_phase_beside_the_magnitude_is_left_out(compress, tmp_path):
+    write_enhanced(tmp_path / "study", image(), 4, FLAIR, change=of_complex(compress))
+    study = choose_study(tmp_path / "study")
+    assert said(study, "14 slice(s) of another orientation, size or kind were left out")
+    assert is_whole(study, tmp_path / "work")
+
+
+def test_the_phase_in_files_of_the_same_series_is_left_out(tmp_path):
+    def phase(slice_, index: int) -> None:
+        slice_.ImageType = ["ORIGINAL", "PRIMARY", "P"]
+        slice_.file_meta.MediaStorageSOPInstanceUID = slice_.SOPInstanceUID = f"1.2.3.77.{index}"
+        slice_.PixelData = bytes(reversed(slice_.PixelData))
+
+    write_series(tmp_path / "study", image(), 4, FLAIR, change=phase)
+    write_series(tmp_path / "study" / "magnitude", image(), 4, FLAIR)
+    study = choose_study(tmp_path / "study")
+    assert said(study, "14 slice(s) of another") and is_whole(study, tmp_path / "work")
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_several_multiframe_files_of_one_series_are_put_together(backwards, tmp_path):
+    whole = image(turned_degrees=10)
+    for number, (low, high) in enumerate([(0, 4), (4, 9), (9, 14)]):
+        vox_to_ras = whole.space.vox_to_ras.copy()
+        vox_to_ras[:3, 3] += vox_to_ras[:3, 2] * low
+        part = Volume(whole.array[..., low:high], Space((*SHAPE[:2], high - low), vox_to_ras))
+        path = write_enhanced(tmp_path / "study", part, 4, FLAIR, change=partial(known_as, uid=f"1.2.3.{number}"))
+        path.rename(path.with_name(f"{9 - number if backwards else number}.dcm"))
+    study = choose_study(tmp_path / "study")
+    found = read_volume(convert_study(study, tmp_path / "work").flair)
+    assert np.array_equal(found.array, whole.array) and found.space.same_grid(whole.space)
+
+
+def known_as(file, uid: str) -> None:
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = uid
+
+
+def test_what_another_version_or_choice_of_frames_converted_is_not_taken(tmp_path, monkeypatch):
+    write_enhanced(tmp_path / "study", image(), 4, FLAIR, change=of_complex(False))
+    study = choose_study(tmp_path / "study")
+    first = convert_study(study, tmp_path / "work").flair
+    assert convert_study(study, tmp_path / "work").flair == first
+    fewer = replace(study.flair, frames=study.flair.frames[:12], positions_mm=study.flair.positions_mm[:12])
+    other = convert_study(replace(study, flair=fewer), tmp_path / "work").flair
+    monkeypatch.setattr("flairline.io.dicom.convert.VERSION", 99)
+    newer = convert_study(study, tmp_path / "work").flair
+    assert len({first, other, newer}) == 3 and read_volume(other).array.shape == (24, 28, 12)
 
 
 def test_frames_without_a_place_are_no_slices(tmp_path):

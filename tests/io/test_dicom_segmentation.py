@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,21 @@ def test_the_segmentation_of_a_multiframe_file_lies_in_its_place(turned, shared,
     assert notes == ()
     source = pydicom.dcmread(tmp_path / "study" / "04-enhanced.dcm")
     assert written.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+
+
+def test_the_segmentation_of_magnitudes_before_phases_lies_in_its_place(tmp_path):
+    def with_phases(whole) -> None:
+        frames = [copy.deepcopy(frame) for _ in range(2) for frame in whole.PerFrameFunctionalGroupsSequence]
+        for number, frame in enumerate(frames):
+            kind = pydicom.Dataset()
+            kind.ComplexImageComponent = "MAGNITUDE" if number < len(frames) / 2 else "PHASE"
+            frame.MRImageFrameTypeSequence = [kind]
+        whole.PerFrameFunctionalGroupsSequence, whole.NumberOfFrames = frames, len(frames)
+        whole.PixelData *= 2
+
+    write_enhanced(tmp_path / "study", image(), 4, FLAIR, change=with_phases)
+    notes, _ = segmented(tmp_path / "study")
+    assert notes == ()
 
 
 def test_the_series_of_a_clinic_goes_to_a_segmentation(real_data, tmp_path):

@@ -157,6 +157,30 @@ def test_a_unit_that_cannot_be_meant_is_passed_over_and_said(unit, tmp_path):
     assert "read as mm" in volume.space.stored.note
 
 
+def with_sides(path, *sides):
+    """The same file with other bytes for the voxel's sides; nibabel would not write them."""
+    content = path.read_bytes()
+    path.write_bytes(content[:80] + np.array(sides, "<f4").tobytes() + content[92:])
+    return path
+
+
+@pytest.mark.parametrize("side", [0.0, np.nan, np.inf])
+def test_a_qform_whose_voxels_have_no_size_is_not_valid(side, tmp_path, capfd):
+    """Zero is not one millimetre: nibabel would shrink these voxels to a third."""
+    volume = read_volume(with_sides(write(tmp_path / "a.nii", SHIFTED, SHIFTED), 2.0, side, 4.0))
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras, SHIFTED, atol=1e-5)
+    assert volume.space.stored.note == "The sform holds: the qform is not valid."
+    with pytest.raises(ImageError, match="Repair its qform and sform"):
+        read_volume(with_sides(write(tmp_path / "b.nii", SHIFTED), 2.0, side, 4.0))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_negative_side_is_taken_as_it_is_meant(tmp_path, capfd):
+    volume = read_volume(with_sides(write(tmp_path / "a.nii", SHIFTED), -2.0, 3.0, 4.0))
+    np.testing.assert_allclose(volume.space.stored.vox_to_ras, SHIFTED, atol=1e-5)
+    assert capfd.readouterr() == ("", "")
+
+
 def with_quaternion(path, quaternion):
     """The same file with other bytes for b, c and d; nibabel would not write them."""
     content = path.read_bytes()

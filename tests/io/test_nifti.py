@@ -1,4 +1,5 @@
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -109,6 +110,23 @@ def test_a_fourth_axis_of_length_one_is_dropped(tmp_path, array):
     np.testing.assert_array_equal(volume.array, array[::-1])
     write_volume(tmp_path / "b.nii.gz", volume)
     assert nib.load(tmp_path / "b.nii.gz").shape == SHAPE
+
+
+def test_further_axes_of_length_one_are_dropped(tmp_path):
+    (tmp_path / "a.nii").write_bytes(nib.Nifti1Image(VOXELS[..., None, None, None], np.eye(4)).to_bytes())
+    assert np.array_equal(read_volume(tmp_path / "a.nii").array, VOXELS)
+
+
+def test_values_that_float32_does_not_hold_are_refused_as_such(tmp_path):
+    (tmp_path / "a.nii").write_bytes(nib.Nifti1Image(VOXELS.astype(np.float64) * 1e300, np.eye(4)).to_bytes())
+    with pytest.raises(ImageError, match=r"values up to .*e\+30\d; wanted them below 3e38"):
+        read_volume(tmp_path / "a.nii")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    with pytest.raises(ImageError, match="is a pipe or a device"):
+        read_volume(tmp_path / "a.nii")
 
 
 def test_a_mask_is_what_is_above_zero(tmp_path):

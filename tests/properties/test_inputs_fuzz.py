@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nibabel.orientations import apply_orientation, io_orientation
 
-from flairline.cases.table import Dataset
+from flairline.cases.table import CaseTable
 from flairline.errors import FlairlineError
 from flairline.io.masks import has_fractions
 from flairline.io.nifti import read_mask, read_volume
@@ -178,7 +178,7 @@ def test_any_table_gives_cases_or_one_line(content, tmp_path_factory):
     (folder / "a.nii").write_bytes(b"x")
     (folder / "cases.csv").write_bytes(content)
     try:
-        cases = Dataset(folder / "cases.csv").cases()
+        cases = CaseTable(folder / "cases.csv").cases()
     except FlairlineError as error:
         assert is_one_line(error)
         return

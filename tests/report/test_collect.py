@@ -249,11 +249,14 @@ def test_a_folder_without_results_is_refused(tmp_path):
     assert isinstance(invoke("report", tmp_path / "none").exception, InputError)
 
 
-def test_a_damaged_summary_is_named(tmp_path):
-    (tmp_path / "sub-1").mkdir()
-    (tmp_path / "sub-1" / "summary.json").write_text("{")
-    with pytest.raises(InputError, match=r"sub-1.summary\.json"):
-        collect.write_cohort(tmp_path)
+def test_a_damaged_summary_is_named_and_is_its_scans_alone(tmp_path):
+    for name, content in (("sub-1", "{"), ("sub-2", '{"subject": "sub-2", "lesion_volume_ml": 2.5}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "summary.json").write_text(content)
+    failed, sound = collect.cohort_of(tmp_path).scans
+    assert failed.subject == "sub-1" and f"Cannot read {tmp_path / 'sub-1' / 'summary.json'}" in failed.error
+    assert (sound.error, sound.summary.lesion_volume_ml) == ("", 2.5)
+    assert "Run again with --overwrite" in collect.write_cohort(tmp_path).read_text()
 
 
 def test_the_benchmarks_own_tables_stand_on_the_page(tmp_path):

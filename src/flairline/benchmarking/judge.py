@@ -88,7 +88,8 @@ def judge(
         for done, outcome in enumerate(executor.run(measure_one, scans, jobs), 1):
             progress(f"{source.name}, {protocol.name}: measuring {dataset}", done, len(scans))
             if outcome.result is None:
-                result.failures.append((outcome.item.case.key, outcome.error or ""))
+                failed = with_log(outcome, work.parent, outcome.item.case.key)
+                result.failures.append((outcome.item.case.key, failed.error or ""))
             measured.append(Measured(outcome.item.case, outcome.result or {}))
         measured.sort(key=lambda scan: places[scan.case.key])
         rows = rows_of_cohort(dataset, source.name, protocol, counts, measured, seed)

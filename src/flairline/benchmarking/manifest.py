@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from flairline.benchmarking.judge import Result
+from flairline.errors import InputError
 from flairline.io.files import sha256, write_json
 from flairline.io.versions import versions
 from flairline.types import Case
+
+UNREADABLE = "unreadable"
+"""What stands for the hash of a file that cannot be read."""
 
 
 def write_manifest(
@@ -22,6 +26,8 @@ def write_manifest(
     incomplete: Mapping[str, str],
 ) -> None:
     """Write versions, parameters, hashes of every input, seconds, peak memory and failures.
+
+    Of a file that cannot be read the hash is `UNREADABLE`, and the reason stands under ``unreadable``.
 
     Parameters
     ----------
@@ -34,6 +40,12 @@ def write_manifest(
         The folder cannot be written to.
     """
     files = sorted({str(path) for case in cases for path in _files(case)})
+    hashes, unreadable = {}, {}
+    for name in files:
+        try:
+            hashes[name] = sha256(Path(name))
+        except InputError as error:
+            hashes[name], unreadable[name] = UNREADABLE, str(error)
     failures = [*incomplete.items(), *(failure for result in results for failure in result.failures)]
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     write_json(
@@ -41,7 +53,8 @@ def write_manifest(
         {
             "versions": versions(),
             "parameters": parameters,
-            "files": {name: sha256(Path(name)) for name in files},
+            "files": hashes,
+            "unreadable": unreadable,
             "failures": [{"scan": scan, "reason": reason} for scan, reason in failures],
             "without_truth": sorted({scan for result in results for scan in result.without_truth}),
             "seconds": sum(result.seconds for result in results),

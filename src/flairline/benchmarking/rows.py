@@ -19,6 +19,8 @@ from flairline.io.tables import csv_of
 from flairline.types import Case
 
 COHORT = "cohort"
+"""The subject of rows that describe all scans."""
+OF_SUBJECT = " (subject)"
 NAN = float("nan")
 
 
@@ -42,6 +44,17 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+
+
+def row_subject(label: str) -> str:
+    """What a scan's rows have as their subject: its `Case.label`, with a word behind it where the cohort has its name.
+
+    "cohort" becomes "cohort (subject)", and so on, so that no two labels give the same.
+    """
+    bare = label
+    while bare.endswith(OF_SUBJECT):
+        bare = bare.removesuffix(OF_SUBJECT)
+    return label + OF_SUBJECT if bare == COHORT else label
 
 
 @dataclass(frozen=True)
@@ -76,12 +89,13 @@ def rows_of_cohort(
     yield from of_all_scans + pooled if protocol.per_subject_first else pooled + of_all_scans
     for scan in measured:
         for name, value in scan.values.items():
-            yield Row(*start, scan.case.label, name, value, int(value == value))
+            yield Row(*start, row_subject(scan.case.label), name, value, int(value == value))
 
 
 def marked_as_seen(rows: Iterable[Row], seen: Collection[str], cases: Sequence[Case]) -> Iterator[Row]:
     """The rows; those that describe a patient whom the method's model has seen (`Case.key`) say so."""
-    marks = {(case.dataset, subject) for case in cases if case.key in seen for subject in (COHORT, case.label)}
+    known = [case for case in cases if case.key in seen]
+    marks = {(case.dataset, subject) for case in known for subject in (COHORT, row_subject(case.label))}
     for row in rows:
         yield dataclasses.replace(row, seen="yes") if (row.dataset, row.subject) in marks else row
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flairline import executor
 from flairline.benchmarking import ablation, judge
 from flairline.benchmarking.judge import Result
 from flairline.benchmarking.manifest import write_manifest
@@ -16,6 +18,7 @@ from flairline.benchmarking.plan import Plan
 from flairline.benchmarking.rows import Row, write_rows
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import prepare_folder
+from flairline.io.logs import with_log
 from flairline.types import Progress, no_progress
 
 
@@ -31,12 +34,15 @@ class Finished:
         What the manifest says of how it was made.
     written
         What a reader may want to open: its name for people, and where it lies.
+    unwritten
+        What could not be made of the rows (tables, figures, an ablation): its name, and why.
     """
 
     plan: Plan
     results: Sequence[Result]
     parameters: dict[str, Any]
     written: dict[str, Path] = field(default_factory=dict)
+    unwritten: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:
@@ -112,14 +118,21 @@ def run(plan: Plan, progress: Progress = no_progress) -> Finished:
     write_rows(plan.out / "rows.csv", finished.rows)
     if any(result.counts for result in results):
         if any(tables.is_published(protocol) for protocol in plan.judged_by):
-            _write_paper(finished, progress)
+            _attempt(finished, "Tables and figures", lambda: _write_paper(finished, progress))
         if any(source.reconstruction_quality() is not None for source in plan.sources):
-            _write_reconstructions(finished, progress)
+            _attempt(finished, "Reconstruction against Dice", lambda: _write_reconstructions(finished, progress))
     if plan.ablate:
         for protocol in plan.judged_by:
-            _write_ablation(finished, protocol, progress)
+            _attempt(finished, f"Ablation of {protocol.name}", partial(_write_ablation, finished, protocol, progress))
     write_manifest(plan.out / "manifest.json", plan.cases, parameters, results, plan.incomplete)
     return finished
+
+
+def _attempt(finished: Finished, what: str, write: Callable[[], None]) -> None:
+    """Write what is made of the rows; where that fails, rows, manifest and page are written all the same."""
+    for outcome in executor.run(lambda _: write(), [what]):
+        if outcome.error is not None:
+            finished.unwritten[what] = with_log(outcome, finished.plan.out, what).error or ""
 
 
 def _write_paper(finished: Finished, progress: Progress) -> None:

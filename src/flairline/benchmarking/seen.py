@@ -35,4 +35,7 @@ def seen_cases(recipe: Recipe, cases: Sequence[Case]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _content(flair: Path) -> frozenset[str]:
-    return frozenset({sha256(flair), voxels_sha256(flair)})
+    try:
+        return frozenset({sha256(flair), voxels_sha256(flair)})
+    except Exception:  # what cannot be read shows nobody; the scan fails when it is judged, with the reason
+        return frozenset()

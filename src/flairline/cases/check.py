@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,16 +11,14 @@ from typing import Literal
 
 import numpy as np
 
+from flairline import executor
 from flairline.cases.folder import FolderDataset, Found, Subject
 from flairline.errors import ImageError
 from flairline.io.nifti import read_volume
-from flairline.types import Space, Volume
+from flairline.types import Progress, Space, Volume, no_progress
 
 Kind = Literal["missing", "odd", "unreadable"]
 IMAGES = ("t1", "t2", "brain", "truth")
-
-Map = Callable[[Callable[[Subject], "Looked"], Sequence[Subject]], Iterator["Looked"]]
-"""Something like the built-in `map`: how the scans are gone through."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ class Check:
         return self.there - self.usable
 
 
-def check(dataset: FolderDataset, go_through: Map = map) -> Check:
-    """Look at every file that the data set's names match.
+def check(dataset: FolderDataset, jobs: int = 1, progress: Progress = no_progress) -> Check:
+    """Look at every file that the data set's names match, in so many processes; what fails is that scan's.
 
     Raises
     ------
@@ -75,7 +73,7 @@ def check(dataset: FolderDataset, go_through: Map = map) -> Check:
         result.findings.append(Finding("odd", role, str(other), f"comes twice; {used} is used"))
     for hint, count in found.foreign.items():
         result.findings.append(Finding("odd", "-", str(dataset.path), f"{count} files are left out: {hint}"))
-    looked = list(go_through(partial(look_at, dataset), list(found.subjects.values())))
+    looked = _looked_at(dataset, list(found.subjects.values()), jobs, progress)
     by_content: dict[str, str] = {}
     for one in looked:
         result.findings += one.findings
@@ -88,6 +86,17 @@ def check(dataset: FolderDataset, go_through: Map = map) -> Check:
         result.findings += _against_the_list(dataset, found)
     result.next_step = _next_step(dataset, found, result)
     return result
+
+
+def _looked_at(dataset: FolderDataset, subjects: Sequence[Subject], jobs: int, progress: Progress) -> list[Looked]:
+    """What each scan's files gave, in the order of the scans."""
+    looked = {}
+    for done, outcome in enumerate(executor.run(partial(look_at, dataset), subjects, jobs), 1):
+        progress(f"checking {dataset.name}", done, len(subjects))
+        name = outcome.item.name
+        failed = Looked(name, (Finding("unreadable", name, "", outcome.error or ""),), readable=False)
+        looked[name] = failed if outcome.result is None else outcome.result
+    return [looked[subject.name] for subject in subjects]
 
 
 def look_at(dataset: FolderDataset, subject: Subject) -> Looked:

@@ -280,10 +280,17 @@ def _images(folder: Path, depth: int) -> Iterator[Path]:
     start = len(folder.parts)
     for name, folders, files in os.walk(folder, followlinks=True):
         here = Path(name)
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "__MACOSX")
+        folders[:] = sorted(
+            one for one in folders if not one.startswith(".") and one != "__MACOSX" and not _leads_back(here / one)
+        )
         if len(here.parts) - start >= depth:
             folders.clear()
         yield from (here / file for file in sorted(files) if _is_image(file))
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one of those that it lies in."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _is_image(name: str) -> bool:

@@ -6,11 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from flairline.errors import InputError
 from flairline.io.files import readable
 from flairline.types import Case
+
+OF_OUT = frozenset({"work", "logs", "index.html", "report.json", "verdicts.json", "volumes.tsv"})
+"""What a folder of results has beside the folders of its scans."""
+LONGEST_BYTES = 200
+"""Most file systems take names of 255 bytes, and a file is written under a name with a few letters more."""
 
 
 def cases_from_files(
@@ -41,8 +47,9 @@ def named(cases: Sequence[Case]) -> list[Case]:
 def folder_names(cases: Sequence[Case]) -> list[str]:
     """A folder name for each case, no two alike.
 
-    A case of a table is called by its subject (and session; on a clash, its data set before that); a file by its BIDS
-    sub-/ses- part, in its name or its folders', else its stem, else, on a clash, its parent folder.
+    A case of a table is called by its subject (and session; on a clash, its data set before that, and where that leaves
+    two alike, as x/y and x_y, a hash behind it); a file by its BIDS sub-/ses- part, in its name or its folders', else
+    its stem, else, on a clash, its parent folder. What OUT has for itself (`OF_OUT`) gets a sign behind it.
 
     Raises
     ------
@@ -52,6 +59,8 @@ def folder_names(cases: Sequence[Case]) -> list[str]:
     names = [_first_name(case) for case in cases]
     clashing = {name for name, count in Counter(names).items() if count > 1}
     names = [_second_name(case) if name in clashing else name for case, name in zip(cases, names, strict=True)]
+    clashing = {name for name, count in Counter(names).items() if count > 1}
+    names = [_own_name(name, case) if name in clashing else name for name, case in zip(names, cases, strict=True)]
     owners: dict[str, Case] = {}
     for name, case in zip(names, cases, strict=True):
         if name in owners:
@@ -76,6 +85,11 @@ def _second_name(case: Case) -> str:
         return _as_folder(_joined(case.dataset, case.subject, case.session))
     assert case.flair is not None
     return _as_folder(case.flair.absolute().parent.name)
+
+
+def _own_name(name: str, case: Case) -> str:
+    """Of a case of a table, which has a key that no other has, a name that no other has."""
+    return f"{name}_{sha256(case.key.encode(errors='surrogateescape')).hexdigest()[:8]}" if case.subject else name
 
 
 def _joined(*parts: str) -> str:
@@ -106,6 +120,8 @@ def _stem(path: Path) -> str:
 
 
 def _as_folder(name: str) -> str:
-    """A name that stays inside OUT: no separators, no leading dot, all letters readable."""
+    """A name that stays inside OUT: no separators, no leading dot, all letters readable, not too long for a disk."""
     safe = re.sub(r"[/\\\x00-\x1f]", "_", readable(name)).lstrip(".")
-    return safe or "_"
+    if len(safe.encode()) > LONGEST_BYTES:
+        safe = safe.encode()[:LONGEST_BYTES].decode(errors="ignore") + "_" + sha256(safe.encode()).hexdigest()[:8]
+    return f"{safe}_" if safe.lower() in OF_OUT or not safe else safe

@@ -5,12 +5,13 @@ and site where scans share a patient or a scanner. A path is absolute or relativ
 none. Further columns are kept in `Case.extra`.
 
 Spreadsheets write tables in many ways: with semicolons or tabs, as UTF-16, with a byte-order mark, with capitals in the
-header, with backslashes in paths. All are read.
+header, with backslashes in paths, with `sep=;` as their first line. All are read.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,6 @@ PATH_COLUMNS = ("flair", "t1", "t2", "brain", "truth", "score", "mask")
 TEXT_COLUMNS = ("dataset", "subject", "session", "site")
 DELIMITERS = (",", ";", "\t")
 """Of these, the one by which the header has the most known columns; of equals the first."""
-POOLED = "cohort"
-"""The rows over all scans bear this name where others bear their subject's, so no subject may."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,10 @@ class CaseTable:
         """The header of the table. Raises `TableError` if it cannot be read."""
         return self._reader().fieldnames  # type: ignore[return-value]
 
-    def _reader(self) -> csv.DictReader:
-        lines = self._text().splitlines()
-        reader = csv.DictReader(lines, restval="", delimiter=_delimiter(lines))
+    def _reader(self) -> _Reader:
+        skipped, delimiter, lines = _parted(self._text().splitlines())
+        reader = _Reader(lines, restval="", delimiter=delimiter)
+        reader.skipped = skipped
         try:
             reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
         except csv.Error as error:
@@ -103,19 +103,19 @@ class CaseTable:
         rows = []
         for row in self._values(reader):
             if None in row:
-                msg = f"{self.path}, line {reader.line_num}: more values than the {len(header)} columns of the header."
+                msg = f"{self.path}, line {reader.line}: more values than the {len(header)} columns of the header."
                 raise TableError(msg)
             if any((value or "").strip() for value in row.values()):
                 values = {key: (value or "").strip() for key, value in row.items()}
                 # A path may have to stay as its bytes are; the rest is shown.
-                rows.append((reader.line_num, {k: v if k in PATH_COLUMNS else readable(v) for k, v in values.items()}))
+                rows.append((reader.line, {k: v if k in PATH_COLUMNS else readable(v) for k, v in values.items()}))
         return rows
 
-    def _values(self, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    def _values(self, reader: _Reader) -> Iterator[dict[str, str]]:
         try:
             yield from reader
         except csv.Error as error:
-            msg = f"{self.path}, line {reader.line_num + 1}: {error}. Give a CSV file."
+            msg = f"{self.path}, line {reader.line + 1}: {error}. Give a CSV file."
             raise TableError(msg) from error
 
     def _case(self, line: int, row: dict[str, str], required: tuple[str, ...]) -> Case:
@@ -123,12 +123,6 @@ class CaseTable:
             if not row[column]:
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
-        if row["subject"] == POOLED and not row.get("session"):
-            msg = (
-                f"{self.path}, line {line}: no subject can be called {POOLED!r}, which is what results over all scans"
-                " are called. Give it another name."
-            )
-            raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
         extra = {key: value for key, value in row.items() if key not in PATH_COLUMNS + TEXT_COLUMNS}
         session, site = row.get("session", ""), row.get("site", "")
@@ -150,9 +144,26 @@ class CaseTable:
     def _existing(self, value: str) -> Path | None:
         try:
             path = self.path.parent / Path(value).expanduser()
-            return path if path.exists() else None
+            # A link that leads nowhere is that scan's failure, as every file that cannot be read.
+            return path if path.exists() or path.is_symlink() else None
         except (OSError, RuntimeError, ValueError):  # a name too long, a home of nobody
             return None
+
+
+class _Reader(csv.DictReader):
+    """Rows by column; `line` is the line of the file that was read last, of which the first were `skipped`."""
+
+    skipped = 0
+
+    @property
+    def line(self) -> int:
+        return self.line_num + self.skipped
+
+
+def _parted(lines: Sequence[str]) -> tuple[int, str, Sequence[str]]:
+    """Lines to skip, delimiter, and the lines of the table: a spreadsheet may say `sep=;` before the header."""
+    said = re.match(r'"?sep=(.)"?', lines[0], re.IGNORECASE) if lines else None
+    return (1, said[1], lines[1:]) if said else (0, _delimiter(lines), lines)
 
 
 def _decoded(content: bytes) -> str:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from flairline.cli.inputs import mapping_with_progress
 from flairline.cli.options import JobsOption, JsonOption
 from flairline.cli.show import NOTHING_DONE, leave, print_table, progress_bar, say, say_failures
 
@@ -51,12 +50,13 @@ def datasets_check(
 
     from flairline.cases import catalogue as listing
     from flairline.cases.check import check
+    from flairline.io.files import json_text
 
     dataset = listing.on_disk(name, folder)
     with progress_bar() as progress:
-        result = check(dataset, mapping_with_progress(progress, f"checking {name}", jobs))
+        result = check(dataset, jobs, progress)
     if as_json:
-        typer.echo(json.dumps({**asdict(result), "folder": str(result.folder)}, indent=2))
+        typer.echo(json_text({**asdict(result), "folder": str(result.folder)}))
     else:
         lines = [[finding.kind, finding.scan, finding.file, finding.what] for finding in result.findings]
         if lines:
@@ -83,6 +83,7 @@ def datasets_fetch(
     """
     from flairline.cases import catalogue as listing
     from flairline.cases.fetch import fetch
+    from flairline.io.files import json_text
 
     files = listing.remote_files(name, part)
     failures, counts = {}, dict[str, int]()
@@ -92,7 +93,7 @@ def datasets_fetch(
             if fetched.error is not None:
                 failures[fetched.file.path] = fetched.error
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder / name), "files": counts, "failures": failures}, indent=2))
+        typer.echo(json_text({"folder": str(folder / name), "files": counts, "failures": failures}))
     else:
         typer.echo(f"{folder / name}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     say_failures(failures)

@@ -11,7 +11,7 @@ import typer
 
 from flairline.cli.inputs import cases_of_datasets, cases_of_table
 from flairline.cli.options import CasesOption
-from flairline.cli.show import progress_bar, resumable, say_failures
+from flairline.cli.show import leave, progress_bar, resumable, say_failures
 from flairline.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def command(
         lesion_free_slices=lesion_free_slices,
         brain=brain,
     )
+    failed: dict[str, str] = {}
     run = TrainingRun(
         out,
         preset,
@@ -78,15 +79,20 @@ def command(
         seed,
         start=tuple(start or ()),
         show_progress=sys.stderr.isatty(),
+        left_out=failed.__setitem__,
     )
-    if learns_from == LABEL_MAPS:  # it draws its own progress bar
-        with resumable():
-            train_model(method, run, material)
-    else:
-        with progress_bar() as progress, resumable():
-            found = _cases(cases, dataset, lesion_free_slices)
-            train_model(method, replace(run, progress=progress), replace(material, cases=found))
+    try:
+        if learns_from == LABEL_MAPS:  # it draws its own progress bar
+            with resumable():
+                train_model(method, run, material)
+        else:
+            with progress_bar() as progress, resumable():
+                found = _cases(cases, dataset, lesion_free_slices)
+                train_model(method, replace(run, progress=progress), replace(material, cases=found))
+    finally:  # also where too few were left
+        say_failures(failed)
     typer.echo(f"Model: {out}. Use it with --method {method} --model {out}.")
+    leave(len(failed), len(failed) + 1)
 
 
 def _cases(table: Path | None, datasets: list[str] | None, lesion_free_slices: bool) -> list[Case]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flairline.cli.show import say
 from flairline.errors import InputError
-
-if TYPE_CHECKING:
-    from flairline.types import Progress
 
 MOST_SAID = 5
 """Lines about files that come twice; a data set may have one for each scan."""
@@ -68,20 +64,6 @@ def seen_and_allowed(recipe: Any, cases: list[Any], allowed: bool) -> frozenset[
         )
         raise InputError(msg)
     return frozenset(seen)
-
-
-def mapping_with_progress(progress: Progress, what: str, jobs: int) -> Any:
-    """A `map` over this machine's processes that shows progress and keeps the order."""
-    from flairline import executor as engine
-
-    def go(function: Any, items: Any) -> Iterator[Any]:
-        results = {}
-        for done, outcome in enumerate(engine.run(function, items, jobs), 1):
-            progress(what, done, len(items))
-            results[outcome.item.name] = outcome.result
-        return iter([results[item.name] for item in items])
-
-    return go
 
 
 def without_failed(cases: list[Any], verdicts: Path | None) -> tuple[list[Any], list[str]]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from flairline.cli.show import NOTHING_DONE, leave, plain_row, print_rows, progress_bar, say, say_failures, show_page
+from flairline.cli.show import (
+    NOTHING_DONE,
+    leave,
+    page_or_reason,
+    plain_row,
+    print_rows,
+    progress_bar,
+    say,
+    say_failures,
+    show_page,
+)
 
 if TYPE_CHECKING:
     from flairline.benchmarking.plan import Plan
@@ -17,6 +27,7 @@ if TYPE_CHECKING:
 def judge(plan: Plan, pages: str, open_page: bool, as_json: bool) -> None:
     """Run a plan, write its pages, print the cohorts' rows, leave with the right exit code."""
     from flairline.benchmarking.run import run
+    from flairline.io.files import json_text
     from flairline.report.benchmark import write_benchmark
     from flairline.report.judged import checked_pages
 
@@ -26,24 +37,34 @@ def judge(plan: Plan, pages: str, open_page: bool, as_json: bool) -> None:
     if finished.nothing_done:
         say_failures(finished.failures)
         raise typer.Exit(NOTHING_DONE)
-    with progress_bar() as progress:
-        written = write_benchmark(finished, wanted_pages, progress)
-    for scan, reason in written.pageless.items():
+    pageless: dict[str, str] = {}
+
+    def write() -> Path:
+        with progress_bar() as progress:
+            written = write_benchmark(finished, wanted_pages, progress)
+        pageless.update(written.pageless)
+        return written.page
+
+    page, why_none = page_or_reason(plan.out, write)
+    for scan, reason in pageless.items():
         say(f"flairline: no page of {scan}: {reason}")
+    for what, reason in finished.unwritten.items():
+        say(f"flairline: {what} could not be written: {reason}")
     if as_json:
         plain = {
             "rows": [plain_row(row) for row in finished.rows],
             "failures": finished.failures,
             "doubts": finished.doubts,
         }
-        typer.echo(json.dumps({**plain, "left_out": list(plan.left_out)}, indent=2))
+        typer.echo(json_text({**plain, "left_out": list(plan.left_out)}))
     else:
         _print(finished)
-    show_page(written.page, open_page, as_json)
+    show_page(page, open_page, as_json)
     for scan, reason in finished.doubts.items():
         say(f"flairline: LOOK AT {scan}: contrast: {reason}.")
     say_failures(finished.failures)
-    leave(len(finished.failures), len(plan.cases) + len(plan.incomplete))
+    amiss = len(pageless) + len(finished.unwritten) + bool(why_none)
+    leave(len(finished.failures) + amiss, len(plan.cases) + len(plan.incomplete) + amiss)
 
 
 def _print(finished: Finished) -> None:

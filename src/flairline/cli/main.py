@@ -6,8 +6,10 @@ named, the rest is done; 2 nothing could be done.
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ import typer
 
 from flairline.cli import benchmark, datasets, demo, evaluate, fit, methods, report, segment, serve
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
-from flairline.errors import FlairlineError
+from flairline.errors import FlairlineError, lacking
 
 app = typer.Typer(
     help="Find what is abnormal in a brain MRI without lesion labels. Research use only, not for diagnosis.",
@@ -34,6 +36,7 @@ STDOUT = 1
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
+    _print_any_letter()
     # Read when torch is loaded. By default its threads spin while they wait for each other, and beside one busy
     # neighbour a training step then takes ten times as long; waiting costs 4 % on an idle machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -55,6 +58,11 @@ def main() -> None:
     except KeyboardInterrupt:
         say("flairline: stopped. Run the same command again to go on.")
         sys.exit(STOPPED)
+    except OSError as error:
+        if not (what := lacking(error)):
+            raise
+        say(f"flairline: {what}")
+        sys.exit(NOTHING_DONE)
     except SystemExit as leaving:
         # typer answers a broken pipe itself, with 1. Whoever read our output has seen enough
         # (`flairline methods | head`).
@@ -62,6 +70,24 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         sys.exit(0)
+
+
+def _print_any_letter() -> None:
+    """Let every name be printed: its bytes that are no UTF-8 as letters, and ? where a terminal has no such letter."""
+    codecs.register_error("readable", _readable)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="readable")
+
+
+def _readable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What is printed for letters that cannot be encoded."""
+    from flairline.io.files import readable
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = readable(error.object[error.start : error.end])
+    return letters.encode(error.encoding, "replace"), error.end
 
 
 def _reader_has_left() -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flairline.cli.options import OpenOption
-from flairline.cli.show import show_page
+from flairline.cli.show import leave, page_or_reason, show_page
 from flairline.errors import InputError
 
 
@@ -29,6 +29,11 @@ def command(
     if not out.is_dir():
         msg = f"Wanted a folder with results, but there is none at {out}. Name the folder given to -o."
         raise InputError(msg)
-    page = collect.write_cohort(out, verdicts)
-    write_volumes(out)
+
+    def write() -> Path:
+        write_volumes(out)
+        return collect.write_cohort(out, verdicts)
+
+    page, why_none = page_or_reason(out, write)
     show_page(page, open_page, False)
+    leave(bool(why_none), 1)

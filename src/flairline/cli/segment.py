@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -20,14 +20,14 @@ from flairline.cli.options import (
     RegistrationOption,
     StripOption,
 )
-from flairline.cli.show import leave, print_segmented, progress_bar, say, show_page
+from flairline.cli.show import leave, page_or_reason, print_segmented, progress_bar, say, show_page
 from flairline.errors import InputError
+from flairline.types import Case
 
 if TYPE_CHECKING:
     from flairline.executor import Outcome
     from flairline.io.dicom import Study
     from flairline.segmentation import Done, Settings
-    from flairline.types import Case
 
 
 def command(
@@ -94,12 +94,11 @@ def command(
     kept = (work or out / "work") if cache else None
     settings = Settings(with_model(method, model), rule, overwrite, prepare, checked_space(space), kept, regions)
     outcomes = _segment(given, out, settings, report, dicom_seg, jobs)
-    if len(outcomes) > 1:
-        _write_table(out, outcomes)
-    page = _page(out, outcomes) if report else None
+    page, why_none = page_or_reason(out, lambda: _page(out, outcomes, report))
     print_segmented(outcomes, as_json)
     show_page(page, open_page, as_json)
-    leave(sum(outcome.error is not None for outcome in outcomes), len(outcomes))
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    leave(failed + bool(why_none), len(outcomes) + bool(why_none))
 
 
 @dataclass(frozen=True)
@@ -123,25 +122,55 @@ class _Given:
                 )
                 raise InputError(msg)
 
-    def cases(self, work: Path, dicom_seg: bool) -> tuple[list[Case], dict[str, Study]]:
-        """The cases, and the DICOM studies that some come from, by name; those are converted into `work`."""
-        from flairline.cases.dicom import case_from_dicom
+    def cases(self, work: Path, dicom_seg: bool) -> _Found:
+        """The cases, and the DICOM studies that some come from; those are converted into `work`."""
         from flairline.cases.names import cases_from_files
-        from flairline.io.dicom import check_segmentation
 
         if self.table is not None:
-            return cases_of_table(self.table), {}
-        cases: list[Case] = []
-        studies = {}
-        for folder in (path for path in self.flairs if path.is_dir()):
+            return _Found(cases_of_table(self.table))
+        folders = [path for path in self.flairs if path.is_dir()]
+        files = [path for path in self.flairs if not path.is_dir()]
+        cases = cases_from_files(files, self.t1, self.brain, self.t2) if files else []
+        found = self._read_studies(folders, work, dicom_seg) if folders else _Found([])
+        return replace(found, cases=[*found.cases, *cases])
+
+    def _read_studies(self, folders: Sequence[Path], work: Path, dicom_seg: bool) -> _Found:
+        """What lies in DICOM folders; one that is refused, or holds the study of another, fails alone."""
+        from flairline import executor
+        from flairline.cases.dicom import case_from_dicom
+        from flairline.io.dicom import check_segmentation
+        from flairline.io.files import readable
+
+        def read(folder: Path) -> tuple[Case, Study]:
             case, study = case_from_dicom(folder, work, self.flair_series, self.t1_series)
+            if study.name in studies:
+                msg = f"{folder} holds the same study as another of the folders. Give it once, or its series by itself."
+                raise InputError(msg)
             unsaid = check_segmentation(study.flair) if dicom_seg else ()
             notes = (*study.reasons, *(f"{note}." for note in unsaid))
-            cases.append(replace(case, notes=notes))
-            studies[study.name] = study
             say(f"{study.name}: {' '.join(notes)}")
-        files = [path for path in self.flairs if not path.is_dir()]
-        return [*cases, *(cases_from_files(files, self.t1, self.brain, self.t2) if files else [])], studies
+            return replace(case, notes=notes), study
+
+        cases: list[Case] = []
+        refused: list[Outcome[Case, Done]] = []
+        studies: dict[str, Study] = {}
+        for outcome in executor.run(read, folders):
+            if outcome.result is None:
+                case = Case("", readable(str(outcome.item)))
+                refused.append(executor.Outcome(case, None, outcome.error, outcome.traceback))
+            else:
+                cases.append(outcome.result[0])
+                studies[outcome.result[1].name] = outcome.result[1]
+        return _Found(cases, studies, refused)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was named: cases, the DICOM studies that some come from (by name), and folders that were refused."""
+
+    cases: list[Case]
+    studies: dict[str, Study] = field(default_factory=dict)
+    refused: list[Outcome[Case, Done]] = field(default_factory=list)
 
 
 def _segment(
@@ -151,37 +180,35 @@ def _segment(
 
     from flairline import segmentation
     from flairline.cases.dicom import DicomAfter
+    from flairline.io.logs import with_log
     from flairline.report.build import COHORT_PAGE
     from flairline.report.scan_page import write_page
 
-    outcomes = []
     with progress_bar() as progress, TemporaryDirectory() as scratch:
-        cases, studies = given.cases(settings.work or Path(scratch), dicom_seg)
-        with_page = partial(write_page, index=f"../{COHORT_PAGE}" if len(cases) > 1 else None)
-        after = DicomAfter(studies if dicom_seg else {}, with_page if report else None)
-        for outcome in segmentation.run(cases, out, settings, jobs=jobs, after=after):
+        found = given.cases(settings.work or Path(scratch), dicom_seg)
+        outcomes = [with_log(outcome, out, outcome.item.subject) for outcome in found.refused]
+        n_given = len(found.cases) + len(outcomes)
+        with_page = partial(write_page, index=f"../{COHORT_PAGE}" if n_given > 1 else None)
+        after = DicomAfter(found.studies if dicom_seg else {}, with_page if report else None)
+        for outcome in segmentation.run(found.cases, out, settings, jobs=jobs, after=after) if found.cases else ():
             outcomes.append(outcome)
-            progress("segmenting", len(outcomes), len(cases))
+            progress("segmenting", len(outcomes), n_given)
     return outcomes
 
 
-def _write_table(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> None:
-    """OUT/volumes.tsv, and what its page needs to know of those that failed."""
-    from flairline.report import collect
+def _page(out: Path, outcomes: Sequence[Outcome[Case, Done]], report: bool) -> Path | None:
+    """The page to show: the scan's own, or, written here, that of all scans; what failed is kept for it."""
+    from flairline.report import build, segmented
     from flairline.report.volumes import write_volumes
 
     failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
-    collect.keep_failures(out, failures)
-    write_volumes(out)
-
-
-def _page(out: Path, outcomes: Sequence[Outcome[Case, Done]]) -> Path | None:
-    """The page to show: the scan's own, or, written here, that of all scans."""
-    from flairline.report import build
-
-    if len(outcomes) > 1:
+    folders = [outcome.result.folder for outcome in outcomes if outcome.result is not None]
+    if (len(outcomes) > 1 and (report or (failures and folders))) or (out / segmented.DETAILS).exists():
+        segmented.keep_failures(out, failures, [folder.name for folder in folders])
+    if len(outcomes) > 1 and folders:
+        write_volumes(out)
+    if report and len(outcomes) > 1:
         from flairline.report import collect  # what only a cohort needs
 
         return collect.write_cohort(out)
-    folders = [outcome.result.folder for outcome in outcomes if outcome.result is not None]
-    return folders[0] / build.SCAN_PAGE if folders else None
+    return folders[0] / build.SCAN_PAGE if report and folders else None

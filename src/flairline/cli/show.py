@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +50,18 @@ def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
         webbrowser.open(page.resolve().as_uri())
 
 
+def page_or_reason(out: Path, make: Callable[[], Path | None]) -> tuple[Path | None, str]:
+    """The page that `make` writes; where it cannot, that is said, with the traceback of a fault in OUT/logs."""
+    from flairline import executor
+    from flairline.io.logs import with_log
+
+    (outcome,) = executor.run(lambda _: make(), [out])
+    error = with_log(outcome, out, "index").error or "" if outcome.error is not None else ""
+    if error:
+        say(f"flairline: no page of all scans: {error}")
+    return outcome.result, error
+
+
 def print_rows(rows: list[Row]) -> None:
     from flairline.benchmarking.rows import COHORT
 
@@ -79,12 +90,12 @@ def _method_of(row: Row) -> str:
 
 
 def print_segmented(outcomes: Sequence[Outcome[Case, Done]], as_json: bool) -> None:
+    from flairline.io.files import json_text
+
     done = [outcome.result for outcome in outcomes if outcome.result is not None]
     failures = {outcome.item.subject: outcome.error for outcome in outcomes if outcome.error is not None}
     if as_json:
-        typer.echo(
-            json.dumps({"subjects": [finished.summary.to_json() for finished in done], "failures": failures}, indent=2)
-        )
+        typer.echo(json_text({"subjects": [finished.summary.to_json() for finished in done], "failures": failures}))
         say_failures(failures)
         return
     lines = []

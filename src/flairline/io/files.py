@@ -65,6 +65,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file; where there is none, nothing is done. Raises `OutputError`."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"Cannot replace {path}: {error.strerror}. Give another folder with -o."
+        raise OutputError(msg) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all. What cannot be written in UTF-8 is written as `readable` has it."""
     write_bytes(path, readable(text).encode("utf-8"))
@@ -80,8 +89,13 @@ def readable(text: str) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON whole or not at all. NaN, which JSON does not have, becomes null."""
-    write_text(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+    """Write JSON whole or not at all, as `json_text` has it."""
+    write_text(path, json_text(content) + "\n")
+
+
+def json_text(content: Any) -> str:
+    """JSON that every program reads: NaN, which JSON does not have, becomes null, and texts are `readable`."""
+    return json.dumps(_plain(content), indent=2, allow_nan=False)
 
 
 def write_array(path: Path, array: NDArray) -> None:

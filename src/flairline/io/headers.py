@@ -17,7 +17,8 @@ no              any            no             any            the header's sizes 
 
 Three rows of our own. Where both have a code and one mirrors the other, left and right cannot be known, and the file is
 refused. A quaternion longer than one by a rounding error is as long as one, as ITK has it. Lengths in metres or
-micrometres are brought to millimetres where that gives voxels of a head; a wrong unit is passed over, and said.
+micrometres are brought to millimetres where that gives voxels of a head; a wrong unit is passed over, and said. A qform
+whose voxels have no size (a pixdim of zero, or none) is not valid.
 """
 
 from __future__ import annotations

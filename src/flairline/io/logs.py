@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from flairline.errors import OutputError
 from flairline.executor import Outcome
-from flairline.io.files import write_text
+from flairline.io.files import readable, remove_file, write_text
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LOGS = "logs"
+LONGEST = 120
+"""So many of a name's last letters stand in its log's name, which a folder must have room for."""
 
 
 def write_log(folder: Path, name: str, text: str) -> Path:
@@ -31,14 +33,14 @@ def with_log(outcome: Outcome[Item, Result], folder: Path, name: str) -> Outcome
 
     What an earlier run left there of a scan that ended otherwise now is removed.
     """
-    if not outcome.traceback:
-        _log_of(folder, name).unlink(missing_ok=True)
-        return outcome
     try:
+        if not outcome.traceback:
+            remove_file(_log_of(folder, name))
+            return outcome
         return outcome.with_traceback_in(write_log(folder, name, outcome.traceback))
     except OutputError:  # the folder is full or gone; the error itself is still to be told
         return outcome
 
 
 def _log_of(folder: Path, name: str) -> Path:
-    return folder / LOGS / (re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".") + ".txt")
+    return folder / LOGS / (re.sub(r"[/\\\x00-\x1f]", "_", readable(name)).lstrip(".")[-LONGEST:] + ".txt")

@@ -1,6 +1,6 @@
 """NIfTI in and out. The only place that reorients: arrays are RAS+ inside, files keep their own axes.
 
-Reading accepts NIfTI-1 and -2 as one file (.nii, .nii.gz), any orientation, byte order, scl_slope and a fourth axis of
+Reading accepts NIfTI-1 and -2 as one file (.nii, .nii.gz), any orientation, byte order, scl_slope and further axes of
 length one. Writing gives uint8 masks without scaling and float32 scores, on the grid the input had on disk, with
 qform and sform set. The same array gives the same bytes: no time stamp goes into the gzip header.
 """
@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 from isal import igzip
 from isal.isal_zlib import IsalError
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
@@ -55,7 +56,12 @@ def read_volume(path: Path | str) -> Volume:
         sheared, singular or absurd affine.
     """
     array, space = _read(Path(path))
-    return Volume(np.ascontiguousarray(array, dtype=np.float32), space)
+    with np.errstate(over="ignore"):
+        volume = Volume(np.ascontiguousarray(array, dtype=np.float32), space)
+    if array.dtype.itemsize > 4 and (lost := np.isinf(volume.array) & np.isfinite(array)).any():
+        msg = f"{path} has values up to {np.abs(array[lost]).max():.3g}; wanted them below 3e38. Scale them."
+        raise ImageError(msg)
+    return volume
 
 
 def read_mask(path: Path | str) -> Mask:
@@ -94,7 +100,7 @@ def write_volume(path: Path, volume: Volume) -> None:
 def _read(path: Path) -> tuple[NDArray[Any], Space]:
     content = _content(path)
     image = _parse(path, content)
-    shape = image.shape[:3] if len(image.shape) == 4 and image.shape[3] == 1 else image.shape
+    shape = image.shape[:3] if math.prod(image.shape[3:]) == 1 else image.shape
     if len(shape) != 3:
         raise ImageError(_wrong_dimensions(path, image.shape))
     if min(shape) < 1 or math.prod(shape) == 1:
@@ -136,6 +142,9 @@ def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
             msg = f"Wanted a NIfTI file, but {path} is a folder. Name the file inside it (for example flair.nii.gz)."
+            raise ImageError(msg)
+        if path.exists() and not path.is_file():
+            msg = f"Wanted a NIfTI file, but {path} is a pipe or a device, which can be read but once. Name a file."
             raise ImageError(msg)
         content = path.read_bytes()
         if not content:
@@ -196,7 +205,7 @@ def _parse(path: Path, content: bytes) -> Any:
     if content[:200].find(b"annex/objects") >= 0:
         msg = f"{path} is a pointer of git annex without its content. Fetch it (datalad get, git annex get)."
         raise ImageError(msg)
-    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it, for example with dcm2niix."
+    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it (dcm2niix, mri_convert)."
     raise ImageError(msg)
 
 
@@ -227,8 +236,12 @@ class _Image2(nib.Nifti2Image):
 def _from_bytes(path: Path, content: bytes, order: Literal["little", "big"]) -> Any:
     kind = {348: _Image1, 540: _Image2}[int.from_bytes(content[:4], order)]
     try:
-        image = kind.from_bytes(content)
+        with LoggingOutputSuppressor():  # nibabel says what it mends, of which file it does not
+            image = kind.from_bytes(content)
         image.get_data_dtype()
+        sides = kind.header_class(content[: kind.header_class.sizeof_hdr], check=False)["pixdim"][1:4]
+        if not (np.isfinite(sides) & (sides != 0)).all():
+            image.header["pixdim"][1:4] = np.nan  # nibabel has put one millimetre there, which nobody said
         return image
     except Exception as error:
         # nibabel raises many types on a damaged header; all mean the same to the user.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.errors import InputError
+from flairline import executor
+from flairline.errors import InputError, UnfitError
 from flairline.io.files import sha256
+from flairline.io.logs import with_log
 from flairline.io.nifti import read_volume, write_mask, write_volume
 from flairline.learning.learner import Trains
 from flairline.learning.model import Source
@@ -21,6 +24,8 @@ from flairline.learning.run import TrainingRun
 from flairline.preprocess.read import read_scan
 from flairline.preprocess.settings import PreprocessSettings
 from flairline.types import BoolArray, Case, Scan
+
+Made = TypeVar("Made")
 
 VALIDATION_SHARE = 0.2
 """Share of the scans, one at least, that choose the best weights and never train them."""
@@ -84,7 +89,9 @@ class TrainingData:
         Raises
         ------
         InputError
-            The scan cannot be read, it has lesions and `lesion_free_slices` is off, or it is on and there is no truth.
+            The scan cannot be read.
+        UnfitError
+            It has lesions and `lesion_free_slices` is off, or it is on and there is no truth.
         """
         labelled = read_scan(case, self.preprocess.for_judging(None), self.work).labelled(merge=True)
         if labelled.labels is None and self.lesion_free_slices:
@@ -92,7 +99,7 @@ class TrainingData:
                 f"Wanted a truth by which to leave out slices with lesions, but {case.flair} has none. Fill its column"
                 " truth, or leave out --lesion-free-slices if nobody in the table has lesions."
             )
-            raise InputError(msg)
+            raise UnfitError(msg)
         diseased: BoolArray = np.zeros(labelled.scan.space.shape[2], np.bool_)
         if labelled.labels is not None:
             lesion = labelled.labels > 0
@@ -104,13 +111,37 @@ class TrainingData:
                 f"{case.flair} has lesions by its truth, and a method learns from healthy scans. Leave it out, or add"
                 " --lesion-free-slices to learn from its slices without lesions."
             )
-            raise InputError(msg)
+            raise UnfitError(msg)
         return HealthyScan(labelled.scan, ~diseased)
 
     def __iter__(self) -> Iterator[HealthyScan]:
         """The scans, one after the other."""
         for case in self.cases:
             yield self.read(case)
+
+
+def made_or_left_out(case: Case, make: Callable[[], Made], run: TrainingRun) -> Made | None:
+    """What `make` makes of a case; None where it cannot, of which the run is told.
+
+    The traceback of a fault in flairline is kept in the model folder's logs. Raises `UnfitError` where `make` does:
+    whoever gave patients as healthy must know it before hours of training, not after them.
+    """
+    unfit: list[UnfitError] = []
+
+    def work(_: Case) -> Made:
+        try:
+            return make()
+        except UnfitError as error:
+            unfit.append(error)
+            raise
+
+    (outcome,) = executor.run(work, [case])
+    if unfit:
+        raise unfit[0]
+    if outcome.error is not None:
+        name = case.key.removeprefix("/")  # a file is of no data set
+        run.left_out(name, with_log(outcome, run.folder, name).error or "")
+    return outcome.result
 
 
 def source_of(case: Case) -> Source:

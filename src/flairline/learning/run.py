@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,18 @@ from flairline.errors import InputError, ModelError
 from flairline.io.files import write_json
 from flairline.types import Progress, no_progress
 
+log = logging.getLogger(__name__)
+
 SETUP = "setup.json"
 """The file in a training's folder that says what is trained on what."""
+
+LeftOut = Callable[[str, str], None]
+"""Called with a scan (`Case.key`) and a reason."""
+
+
+def log_left_out(scan: str, reason: str) -> None:
+    """The `LeftOut` of who names none: a warning."""
+    log.warning("%s is left out: %s", scan, reason)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class TrainingRun:
         Draw the training's own progress bar.
     progress
         Told how far the preparation is.
+    left_out
+        Told of each scan that cannot be read, with the reason; the training goes on without it.
     """
 
     folder: Path
@@ -54,6 +67,7 @@ class TrainingRun:
     workers: int = 2
     show_progress: bool = False
     progress: Progress = no_progress
+    left_out: LeftOut = log_left_out
 
     @property
     def work(self) -> Path:

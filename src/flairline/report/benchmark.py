@@ -35,7 +35,7 @@ def write_benchmark(finished: Finished, pages: judged.Pages = "some", progress: 
     InputError
         Nothing was judged, or a stored score is damaged or gone.
     """
-    collect.keep_details(finished)
-    pageless = judged.write_pages(finished, pages, progress)
+    undescribed = collect.keep_details(finished)
+    pageless = {**undescribed, **judged.write_pages(finished, pages, progress)}
     finished.remove_scores()
     return Written(collect.write_cohort(finished.plan.out), pageless)

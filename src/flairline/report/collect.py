@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from flairline import executor
 from flairline.benchmarking import ablation
 from flairline.benchmarking.paper import published, reconstruction, tables
-from flairline.benchmarking.rows import COHORT
+from flairline.benchmarking.rows import COHORT, row_subject
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.store import StoredScore
 from flairline.drawing.mosaic import thumbnail
@@ -24,14 +25,15 @@ from flairline.evaluation.counts import Counts
 from flairline.evaluation.lesions import BySize
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_bytes, write_json
+from flairline.io.logs import with_log
 from flairline.io.tables import read_lines, read_records
 from flairline.preprocess import quality
 from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
-from flairline.summary import SUMMARY, Flag, Quality, Summary
+from flairline.report.segmented import DETAILS, read_details, read_object, segmented_scans
+from flairline.summary import Flag, Quality, Summary
 from flairline.types import Mask, Space, Volume
 
-DETAILS = "report.json"
 THUMBNAILS = "thumbnails"
 PAGES = "pages"
 CURVE_POINTS = 200
@@ -59,9 +61,9 @@ def write_cohort(out: Path, given: Path | None = None) -> Path:
 def cohort_of(out: Path, known: Mapping[str, verdicts.Verdict] | None = None) -> CohortPage:
     """The page of all results in a folder: of `segment`, of a benchmark, or of both."""
     known = known or {}
-    details = _json(out / DETAILS)
+    details = read_details(out)
     rows = _rows(out / "rows.csv")
-    scans = [*_segmented(out, known), *_failed(details, known), *_judged(out, details, rows, known)]
+    scans = [*segmented_scans(out, details, known), *_judged(out, details, rows, known)]
     if not scans and not rows:
         msg = (
             f"Wanted results of segment or benchmark, but {out} has neither summaries nor rows.csv. Name their folder."
@@ -109,14 +111,13 @@ def _document(kind: str, path: Path, printed: tuple[list[str], list[list[str]]])
     return Document(kind, first.replace("**", ""), *printed, notes)
 
 
-def keep_failures(out: Path, failures: Mapping[str, str]) -> None:
-    """Remember which scans `segment` could not do, for the cohort's page."""
-    write_json(out / DETAILS, {**_json(out / DETAILS), "failures": dict(failures)})
+def keep_details(finished: Finished) -> dict[str, str]:
+    """Keep what a benchmark's page needs beyond rows.csv, while its scores are there: curves, volumes, pictures.
 
-
-def keep_details(finished: Finished) -> None:
-    """Keep what a benchmark's page needs beyond rows.csv, while its scores are there: curves, volumes, pictures."""
+    Returns the scans that could not be described, with reasons.
+    """
     out, protocol = finished.plan.out, finished.plan.judged_by[0]
+    failures: dict[str, str] = {}
     curves: list[dict[str, Any]] = []
     scans: list[dict[str, Any]] = []
     by_size: list[dict[str, Any]] = []
@@ -126,13 +127,19 @@ def keep_details(finished: Finished) -> None:
             if counts.positives:
                 curves.append(_curve(dataset, method, counts) | {"usable": _usable(scores)})
             describe = _Describe(out, method, protocol, counts.oracle().threshold)
-            scans += [describe.scan(stored) for stored in scores]
+            for outcome in executor.run(describe.scan, scores):
+                if outcome.result is None:
+                    name = f"{outcome.item.case.key}, {method}"
+                    failures[name] = with_log(outcome, out, f"page of {name}").error or ""
+                else:
+                    scans.append(outcome.result)
             for threshold, sizes in describe.lesions.items():
                 about = {"dataset": dataset, "method": method, "threshold": threshold}
                 by_size += [{**about, **row, "high_ml": _finite(row["high_ml"])} for row in sizes.rows()]
     left_out = list(finished.plan.left_out)
     details = {"curves": curves, "scans": scans, "lesions_by_size": by_size, "left_out": left_out}
     write_json(out / DETAILS, details)
+    return failures
 
 
 def _finite(value: float) -> float | None:
@@ -228,51 +235,6 @@ def thumbnail_name(name: str, method: str) -> str:
     return f"{THUMBNAILS}/{_file_name(name, method)}.webp"
 
 
-def failures_of(out: Path) -> dict[str, str]:
-    """Subject and reason of the scans that `segment` could not do, when it was last called."""
-    return dict(_json(out / DETAILS).get("failures", {}))
-
-
-def _segmented(out: Path, known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
-    scans = []
-    for path in sorted(out.glob(f"*/{SUMMARY}")):
-        summary = Summary.read(path)
-        folder = path.parent
-        page = folder / build.SCAN_PAGE
-        given = known.get(folder.name, verdicts.Verdict())
-        scans.append(
-            CohortScan(
-                summary=summary,
-                href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if page.exists() else None,
-                thumbnail=_bytes(folder / build.THUMBNAIL),
-                site=summary.site or "",
-                verdict=given.verdict,
-                note=given.note,
-                at=given.at,
-                folder=folder.name,
-            )
-        )
-    return scans
-
-
-def _failed(details: Mapping[str, Any], known: Mapping[str, verdicts.Verdict]) -> list[CohortScan]:
-    scans = []
-    for subject, reason in details.get("failures", {}).items():
-        given = known.get(subject, verdicts.Verdict())
-        error = f"Failed: {reason}"
-        scans.append(
-            CohortScan(
-                Summary(subject=subject),
-                error=error,
-                verdict=given.verdict,
-                note=given.note,
-                at=given.at,
-                folder=subject,
-            )
-        )
-    return scans
-
-
 def _judged(
     out: Path, details: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], known: Mapping[str, verdicts.Verdict]
 ) -> list[CohortScan]:
@@ -291,7 +253,7 @@ def _judged(
                 href=quote(page) if (out / page).exists() else None,
                 thumbnail=_bytes(out / scan["thumbnail"]),
                 site=scan.get("site") or "",
-                metrics=metrics.get((scan["dataset"], scan["method"], scan["subject"]), {}),
+                metrics=metrics.get((scan["dataset"], scan["method"], row_subject(scan["subject"])), {}),
                 method=scan["method"],
                 verdict=given.verdict,
                 note=given.note,
@@ -329,7 +291,7 @@ def _size(scan: CohortScan) -> list[dict[str, Any]]:
 
 def _manifest(out: Path) -> dict[str, Any]:
     """The manifest without the hash of every input, of which a cohort has thousands."""
-    manifest = _json(out / "manifest.json")
+    manifest = read_object(out / "manifest.json")
     if "files" in manifest:
         manifest["inputs"] = f"{len(manifest.pop('files'))} files, hashes in manifest.json"
     return manifest
@@ -339,16 +301,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     _, lines = read_lines(path)
-    return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"Cannot read {path}: {error}. Run the command that made it again."
+        return [{**line, **{name: float(line[name]) for name in ("value", "low", "high")}} for line in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Wanted the rows of a benchmark in {path}, but: {error}. Run the benchmark again."
         raise InputError(msg) from error
 
 

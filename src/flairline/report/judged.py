@@ -25,7 +25,8 @@ from flairline.drawing.palette import compared
 from flairline.errors import InputError
 from flairline.evaluation.protocols import Protocol
 from flairline.imaging.measure import lesions_of
-from flairline.io.files import write_bytes
+from flairline.io.files import remove_file, write_bytes
+from flairline.io.logs import with_log
 from flairline.io.versions import versions
 from flairline.report import build, collect
 from flairline.report.outliers import outliers_of
@@ -72,7 +73,7 @@ def write_pages(finished: Finished, pages: Pages, progress: Progress = no_progre
     """
     plan, protocol = finished.plan, finished.plan.judged_by[0]
     for old in (plan.out / collect.PAGES).glob("*.html"):
-        old.unlink()  # of an earlier run, whose scores are gone
+        remove_file(old)  # of an earlier run, whose scores are gone
     if pages == "none":
         return {}
     rows = collect.cohort_of(plan.out).scans
@@ -84,7 +85,7 @@ def write_pages(finished: Finished, pages: Pages, progress: Progress = no_progre
     for done, outcome in enumerate(executor.run(write, wanted, plan.jobs), 1):
         progress("writing pages", done, len(wanted))
         if outcome.error is not None:
-            failures[outcome.item.name] = outcome.error
+            failures[outcome.item.name] = with_log(outcome, plan.out, f"page of {outcome.item.name}").error or ""
     return failures
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from flairline.imaging.regions import REGIONS
 from flairline.io.files import write_text
 from flairline.io.tables import tsv_text
-from flairline.report.collect import failures_of
-from flairline.summary import SUMMARY, Summary
+from flairline.report.segmented import read_details, segmented_scans
+from flairline.summary import Summary
 
 VOLUMES = "volumes.tsv"
 COLUMNS = (
@@ -34,18 +34,19 @@ FAILED, FLAGGED, DONE = "failed", "flagged", "done"
 def write_volumes(out: Path) -> Path | None:
     """Write OUT/volumes.tsv, one line a scan, sorted by folder; None where there are not several scans.
 
-    A scan that failed last time is failed, whatever an earlier run left in its folder.
+    A scan that failed or was cut off has its reason in the column `failure`.
 
     Raises
     ------
     InputError
-        A summary cannot be read.
+        What earlier runs kept in OUT/report.json cannot be read.
     OutputError
         The folder cannot be written to.
     """
-    lines = {path.parent.name: _line(path.parent.name, Summary.read(path)) for path in out.glob(f"*/{SUMMARY}")}
-    for subject, reason in failures_of(out).items():
-        lines[subject] = {"subject": subject, "status": FAILED, "failure": reason}
+    lines = {}
+    for scan in segmented_scans(out, read_details(out), {}):
+        failed = {"subject": scan.folder, "status": FAILED, "failure": scan.error}
+        lines[scan.folder] = failed if scan.error else _line(scan.folder, scan.summary)
     if len(lines) < 2:
         return None
     rows = ([_shown(lines[name].get(column)) for column in COLUMNS] for name in sorted(lines))

@@ -11,16 +11,20 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from flairline.errors import ImageError, InputError, MissingExtraError
 from flairline.io.dicom.choose import Study
+from flairline.io.dicom.headers import whole
 from flairline.io.dicom.series import Series
 from flairline.io.files import prepare_folder
 from flairline.io.nifti import read_volume, write_volume
 from flairline.types import Space, Volume
 
+VERSION = 2
+"""Goes up when a series is converted in another way, so that what earlier versions kept is not taken for it."""
 PLACE_TOLERANCE = 0.5
 """An image lies where its headers say if no corner is further off than this share of its smallest voxel side."""
 
@@ -39,7 +43,7 @@ class Converted:
 
 
 def convert_study(study: Study, work: Path) -> Converted:
-    """Convert the chosen series into `work`, under a hash of their contents; what is there already is used again.
+    """Convert the chosen series into `work`, under a hash of what they hold; what is there already is used again.
 
     Raises
     ------
@@ -59,22 +63,15 @@ def convert_study(study: Study, work: Path) -> Converted:
 
 
 def _convert(series: Series, work: Path, name: str) -> Path:
-    hashed = hashlib.sha256()
-    for file in series.files:
-        hashed.update(file.read_bytes())
-    path = prepare_folder(work / f"dicom-{hashed.hexdigest()[:16]}") / f"{name}.nii.gz"
+    path = prepare_folder(work / f"dicom-{_key(series)}") / f"{name}.nii.gz"
     if path.exists():
         return path
     with tempfile.TemporaryDirectory() as place:
         slices = Path(place) / "slices"
         slices.mkdir()
         names = {f"{index:05d}.dcm": file for index, file in enumerate(series.files)}
-        bare = {frame.header.file for frame in series.frames if not frame.header.has_preamble}
         for short, file in names.items():
-            if file in bare:
-                _copy_with_preamble(file, slices / short)
-            else:
-                shutil.copyfile(file, slices / short)
+            _copy(series, file, slices / short)
         # Merging is for slices of one stack whose echo time or name varies, which dcm2niix would part.
         for further in ((), ("-m", "y")):
             made = Path(place) / f"made{len(further)}"
@@ -83,11 +80,64 @@ def _convert(series: Series, work: Path, name: str) -> Path:
             images = sorted(made.glob("*.nii"))
             volumes = _read(series, images)
             fitting = [volume for volume in volumes if _lies_there(volume.space, series.space)]
+            if not fitting and (stacked := _stacked(volumes)) is not None and _lies_there(stacked.space, series.space):
+                fitting = [stacked]
             if len(fitting) == 1:
                 # Written anew by our own writer: a header has room for names and comments, and ours are empty.
                 write_volume(path, fitting[0])
                 return path
         raise InputError(_refusal(series, volumes, len(fitting), _complaints(printed, names)))
+
+
+def _key(series: Series) -> str:
+    """What a conversion depends on: the files, which of their frames were chosen, and how it is done."""
+    hashed = hashlib.sha256(f"{VERSION}".encode())
+    for file in series.files:
+        hashed.update(file.read_bytes())
+    if series.is_multiframe:
+        hashed.update(repr([frame.index for frame in series.frames]).encode())
+    return hashed.hexdigest()[:16]
+
+
+def _copy(series: Series, file: Path, target: Path) -> None:
+    """Copy a file of a series, with the preamble that DICOM asks for and only with those frames that were chosen."""
+    frames = [frame for frame in series.frames if frame.header.file == file]
+    header = frames[0].header
+    if not header.has_preamble or (header.is_multiframe and len(frames) < _count_frames(file)):
+        _copy_part(file, target, sorted(frame.index for frame in frames))
+    else:
+        shutil.copyfile(file, target)
+
+
+def _count_frames(file: Path) -> int:
+    import pydicom
+
+    return whole(pydicom.dcmread(file, stop_before_pixels=True, force=True), "NumberOfFrames")
+
+
+def _stacked(volumes: Sequence[Volume]) -> Volume | None:
+    """Volumes that continue each other as one: a series may lie in several files; None where they do not."""
+    if len(volumes) < 2:
+        return None
+    apart = np.ptp([volume.space.vox_to_ras[:3, 3] for volume in volumes], axis=0)
+    axis = int(np.argmax(np.abs(np.linalg.inv(volumes[0].space.vox_to_ras[:3, :3]) @ apart)))
+    step_mm = volumes[0].space.vox_to_ras[:3, axis]
+    ordered = sorted(volumes, key=lambda volume: float(volume.space.vox_to_ras[:3, 3] @ step_mm))
+    first, tolerance_mm = ordered[0].space, PLACE_TOLERANCE * min(volumes[0].space.spacing_mm)
+    height = 0
+    for volume in ordered:
+        begins_mm = first.vox_to_ras[:3, 3] + height * step_mm
+        sides = np.delete(volume.space.shape, axis)
+        if (
+            not np.array_equal(sides, np.delete(first.shape, axis))
+            or not np.allclose(volume.space.vox_to_ras[:3, :3], first.vox_to_ras[:3, :3], atol=1e-3)
+            or np.linalg.norm(volume.space.vox_to_ras[:3, 3] - begins_mm) > tolerance_mm
+        ):
+            return None
+        height += volume.space.shape[axis]
+    joined = np.concatenate([volume.array for volume in ordered], axis=axis)
+    x, y, z = joined.shape
+    return Volume(joined, Space((x, y, z), first.vox_to_ras, first.name))
 
 
 def _run(slices: Path, made: Path, options: Sequence[str]) -> str:
@@ -158,8 +208,8 @@ def _given(short: str, names: Mapping[str, Path]) -> str:
     return names[short].name if short in names else short
 
 
-def _copy_with_preamble(file: Path, target: Path) -> None:
-    """The same file with the preamble that DICOM asks for.
+def _copy_part(file: Path, target: Path, indices: Sequence[int]) -> None:
+    """The same file with the preamble that DICOM asks for, a multi-frame one with the frames of these indices.
 
     Raises
     ------
@@ -176,10 +226,29 @@ def _copy_with_preamble(file: Path, target: Path) -> None:
             if "TransferSyntaxUID" not in image.file_meta:
                 implicit = image.original_encoding[0]
                 image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            if "PerFrameFunctionalGroupsSequence" in image:
+                _keep_frames(image, indices)
             image.save_as(target, enforce_file_format=True)
     except Exception as error:  # pydicom raises many types on a damaged file
-        msg = f"{file} has no DICOM preamble and cannot be read without one ({error}). Export it again."
+        msg = f"{file} lacks its preamble or has other frames beside the wanted, and cannot be mended ({error})."
         raise InputError(msg) from error
+
+
+def _keep_frames(image: Any, indices: Sequence[int]) -> None:
+    """Leave only the frames of these indices in a multi-frame data set."""
+    from pydicom.encaps import encapsulate, generate_frames
+    from pydicom.uid import UID
+
+    groups, count = image.PerFrameFunctionalGroupsSequence, int(image.NumberOfFrames)
+    image.PerFrameFunctionalGroupsSequence = [groups[index] for index in indices]
+    image.NumberOfFrames = len(indices)
+    if UID(image.file_meta.TransferSyntaxUID).is_compressed:
+        frames = list(generate_frames(image.PixelData, number_of_frames=count))
+        image.PixelData = encapsulate([frames[index] for index in indices])
+        image["PixelData"].is_undefined_length = True
+    else:
+        each = len(image.PixelData) // count
+        image.PixelData = b"".join(image.PixelData[each * index : each * (index + 1)] for index in indices)
 
 
 def _dcm2niix() -> str:

@@ -259,8 +259,8 @@ def _frame(file_header: FileHeader, index: int, levels: tuple[Any, ...]) -> Fram
     if not plane or not _are_directions(turned) or not spacing or min(spacing) <= 0 or min(shape) < 1:
         return None
     frame_type = _nested(levels, "MRImageFrameTypeSequence")
-    contrast = text(frame_type, "AcquisitionContrast") if frame_type is not None else ""
-    kinds = _kinds(levels[-1], "ImageType") | _kinds(frame_type, "FrameType") | {contrast.upper()} - {""}
+    of_frame = ("FrameType", "AcquisitionContrast", "ComplexImageComponent")
+    kinds = _kinds(levels[-1], "ImageType").union(*(_kinds(frame_type, keyword) for keyword in of_frame))
     return Frame(
         header=file_header,
         index=index,

@@ -146,7 +146,21 @@ def _images(source: Series) -> list[Any]:
             " Run without --dicom-seg."
         )
         raise InputError(msg)
-    return [pydicom.dcmread(file, stop_before_pixels=True, force=True) for file in source.files]
+    images = [pydicom.dcmread(file, stop_before_pixels=True, force=True) for file in source.files]
+    if source.is_multiframe:
+        _without_frames_behind(images[0], source)
+    return images
+
+
+def _without_frames_behind(image: Any, source: Series) -> None:
+    """Leave out frames behind those of the series, such as the phase of each: two of one place cannot be referred to.
+
+    Only there: the others keep their numbers in the file, by which they are referred to.
+    """
+    count = len(source.frames)
+    if sorted(frame.index for frame in source.frames) == list(range(count)) and count < int(image.NumberOfFrames):
+        image.PerFrameFunctionalGroupsSequence = list(image.PerFrameFunctionalGroupsSequence)[:count]
+        image.NumberOfFrames = count
 
 
 def _on_frames(mask: Mask, source: Series, images: Sequence[Any]) -> NDArray[np.bool_]:

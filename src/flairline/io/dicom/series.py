@@ -24,6 +24,13 @@ MAX_DRIFT_VOXELS = 0.5
 """Slices that lie further aside than this share of a voxel make no grid with right angles."""
 SAME_DIRECTION = 1e-3
 """Directions whose components differ by less are the same: scanners round them."""
+OF_COMPLEX = (
+    frozenset({"P", "PHASE", "PHASE MAP", "PHASE_MAP"}),
+    frozenset({"R", "REAL"}),
+    frozenset({"I", "IMAGINARY"}),
+)
+"""What slices say of themselves that show another part of a complex image than its magnitude."""
+MAGNITUDE = len(OF_COMPLEX)
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Said = TypeVar("Said")
@@ -206,7 +213,7 @@ def _of_one_grid(frames: list[Frame], notes: list[str]) -> list[Frame]:
             parts.append([frame])
         else:
             part.append(frame)
-    largest = max(parts, key=len)
+    largest = max(parts, key=lambda part: (len(part), _complex_part(part[0]) == MAGNITUDE))
     others = [frame for part in parts if part is not largest for frame in part]
     if others:
         names = ", ".join(frame.name for frame in others[:3]) + (" ..." if len(others) > 3 else "")
@@ -218,9 +225,15 @@ def _fit(one: Frame, other: Frame) -> bool:
     return (
         one.shape == other.shape
         and ("LOCALIZER" in one.kinds) == ("LOCALIZER" in other.kinds)
+        and _complex_part(one) == _complex_part(other)
         and max(abs(a - b) for a, b in zip(one.orientation, other.orientation, strict=True)) < SAME_DIRECTION
         and all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(one.spacing_mm, other.spacing_mm, strict=True))
     )
+
+
+def _complex_part(frame: Frame) -> int:
+    """Which part of a complex image a slice shows: one of `OF_COMPLEX`, or its magnitude."""
+    return next((part for part, words in enumerate(OF_COMPLEX) if words & frame.kinds), MAGNITUDE)
 
 
 def _usual(frames: list[Frame], keyword: str, reading: Callable[[Frame], Said], notes: list[str]) -> Said:

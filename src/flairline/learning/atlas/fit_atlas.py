@@ -7,8 +7,8 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,11 @@ from flairline.learning.atlas.moments import Sums, onto_grid
 from flairline.learning.atlas.placing import MIN_HEADER_OVERLAP, Frame, Placed, mni_frame, place
 from flairline.learning.atlas.scorer import AtlasModel, AtlasScorer
 from flairline.learning.card import COMPETITOR, Card, cell, data_section, scans_table
-from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, source_of
+from flairline.learning.data import HealthyScan, TrainingData, healthy_quantiles, made_or_left_out, source_of
 from flairline.learning.model import WEIGHTS, ModelFolder
 from flairline.learning.run import TrainingRun
 from flairline.preprocess.register import GREEDY_LEVELS
-from flairline.types import BoolArray, Case, Progress, Scan, Space
+from flairline.types import BoolArray, Case, Scan, Space
 
 VERSION = 1
 """Goes up when scans are placed in another way, so that places kept on disk are looked for anew."""
@@ -75,8 +75,8 @@ def fit_atlas(method: AtlasLearner, data: TrainingData, run: TrainingRun) -> Non
     training, validation = data.split()
     begun = time.perf_counter()
     prepare_folder(run.folder)
-    fit = _Fit(method, run.work, begun + 60 * run.max_minutes, run.progress, len(data.cases))
-    frame = mni_frame(*method.presets[run.preset]) if method.register else _first_frame(training)
+    fit = _Fit(method, run, begun + 60 * run.max_minutes, len(data.cases))
+    frame = mni_frame(*method.presets[run.preset]) if method.register else _first_frame(training, run)
     sums, trained = fit.learn(training, frame)
     model = AtlasModel(frame, method.intensity, sums.maps())
     scores, error, held = fit.judge(validation, AtlasScorer(method, model))
@@ -107,9 +107,8 @@ class _Fit:
     """One run of `fit_atlas`."""
 
     method: AtlasLearner
-    work: Path
+    run: TrainingRun
     deadline: float
-    progress: Progress
     total: int
     done: int = 0
 
@@ -158,9 +157,12 @@ class _Fit:
             if time.perf_counter() > self.deadline and len(part.sources) >= least:
                 part.leave_out(case, LATE)
                 continue
-            healthy = data.read(case)
+            healthy = made_or_left_out(case, partial(data.read, case), self.run)
+            if healthy is None:
+                part.leave_out(case, "it cannot be read")
+                continue
             placed = self._known_place(healthy.scan, frame)
-            self.progress("registering", self.done, self.total)
+            self.run.progress("registering", self.done, self.total)
             if placed.trouble:
                 part.leave_out(case, placed.trouble)
             else:
@@ -171,7 +173,7 @@ class _Fit:
         what = {"version": VERSION, **frame.describe(), "register": self.method.register, "levels": GREEDY_LEVELS}
         what["images"] = [_digest(image) for image in (scan.flair.array, scan.brain.array, scan.space.vox_to_ras)]
         key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
-        note = self.work / f"{key}.json"
+        note = self.run.work / f"{key}.json"
         if note.exists():
             kept = json.loads(note.read_text(encoding="utf-8"))
             return Placed(PointMap("atlas", "flair", np.array(kept["to_scan"])), kept["trouble"])
@@ -180,9 +182,16 @@ class _Fit:
         return placed
 
 
-def _first_frame(data: TrainingData) -> Frame:
-    space = data.read(data.cases[0]).scan.space
-    return Frame(Space(space.shape, space.vox_to_ras, "atlas"), False, 0.0)
+def _first_frame(data: TrainingData, run: TrainingRun) -> Frame:
+    """The grid of the first scan that can be read."""
+    untold = replace(run, left_out=lambda *_: None)  # it is told when the scan is learned from
+    for case in data.cases:
+        healthy = made_or_left_out(case, partial(data.read, case), untold)
+        if healthy is not None:
+            space = healthy.scan.space
+            return Frame(Space(space.shape, space.vox_to_ras, "atlas"), False, 0.0)
+    msg = f"Wanted healthy scans, but none of {len(data.cases)} can be read. Give others."
+    raise InputError(msg)
 
 
 def _digest(array: NDArray[Any] | BoolArray) -> str:

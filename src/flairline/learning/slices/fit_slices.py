@@ -96,7 +96,7 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
 
 
 def _cut(data: TrainingData, grid: SliceGrid, run: TrainingRun) -> _Parts:
-    return _Parts(grid, *(store_slices(part, grid, run.work / "slices", run.progress) for part in data.split()))
+    return _Parts(grid, *(store_slices(part, grid, run.work / "slices", run) for part in data.split()))
 
 
 def _setup(method: SliceLearner, architecture: Architecture, parts: _Parts, run: TrainingRun) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from flairline.errors import InputError
 from flairline.imaging.labels import LabelRule
 from flairline.io.files import sha256
 from flairline.io.store import Store, content_key
-from flairline.learning.data import TrainingData, source_of
+from flairline.learning.data import TrainingData, made_or_left_out, source_of
 from flairline.learning.model import Source
+from flairline.learning.run import TrainingRun
 from flairline.learning.slices.slices import SliceGrid, to_slices
-from flairline.types import Case, Progress, no_progress
+from flairline.types import Case
 
 IMAGES, BRAINS = "images.npy", "brains.npy"
 VERSION = 2
@@ -47,25 +48,31 @@ class SliceStore:
         return np.load(self.folder / BRAINS, mmap_mode="r", allow_pickle=False)
 
 
-def store_slices(
-    data: TrainingData, grid: SliceGrid, folder: Path, progress: Progress = no_progress
-) -> list[SliceStore]:
+def store_slices(data: TrainingData, grid: SliceGrid, folder: Path, run: TrainingRun | None = None) -> list[SliceStore]:
     """Cut the slices of all cases into `folder`, those that are not there yet.
+
+    A case that cannot be read is left out, if there is a run to tell of it.
 
     Raises
     ------
+    UnfitError
+        A scan is not what was asked to learn from.
     InputError
-        A scan cannot be used, or no slice at all can be learned from.
+        No slice at all can be learned from.
     OutputError
         The folder cannot be written to.
     """
     kept = Store.at(folder)
     stores = []
     for done, case in enumerate(data.cases, 1):
-        stores.append(_stored(case, data, grid, kept))
-        progress("cutting slices", done, len(data.cases))
+        cut = partial(_stored, case, data, grid, kept)
+        store = cut() if run is None else made_or_left_out(case, cut, run)
+        stores += [] if store is None else [store]
+        if run is not None:
+            run.progress("cutting slices", done, len(data.cases))
     if not sum(store.count for store in stores):
-        msg = f"Of {len(stores)} scans no slice can be learned from: all have lesions or too little brain. Give others."
+        reason = "all have lesions or too little brain" if stores else "none of them can be read"
+        msg = f"Of {len(data.cases)} scans no slice can be learned from: {reason}. Give others."
         raise InputError(msg)
     return stores
 
