@@ -33,6 +33,12 @@ def csv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
+def tsv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
+    """A table as BIDS has it: tabs, and n/a for what is not known (None, NaN, an empty text)."""
+    rows = [columns, *([_bids_cell(cell) for cell in line] for line in lines)]
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
 def csv_of(kind: type[Record], records: Iterable[Record]) -> str:
     """As `csv_text`, of dataclasses of one kind: a column a field."""
     return csv_text([field.name for field in dataclasses.fields(kind)], map(dataclasses.astuple, records))
@@ -87,6 +93,12 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
     except (KeyError, TypeError, ValueError) as error:
         msg = f"Wanted a table with the columns {', '.join(wanted)} in {path}, but: {error}. Make it again."
         raise InputError(msg) from error
+
+
+def _bids_cell(cell: Any) -> str:
+    if cell is None or cell == "" or cell != cell:
+        return "n/a"
+    return " ".join(str(cell).split())  # a tab or a line's end within would make another table
 
 
 def _tex(text: str) -> str:
