@@ -152,8 +152,10 @@ def cluster(scheduler: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False)
 
 
-def slurm_cluster(path: Path) -> Any:
+def slurm_cluster(path: Path, *, start: bool = True) -> Any:
     """A `dask_jobqueue.SLURMCluster` as a TOML file says: the words of that class, and ``jobs``, how many to ask for.
+
+    Not started, it asks SLURM for none, and only says what a job would be (`job_script`).
 
     Raises
     ------
@@ -174,7 +176,8 @@ def slurm_cluster(path: Path) -> Any:
         wanted = "It holds words of dask_jobqueue.SLURMCluster, and jobs = N, in TOML."
         msg = f"Cannot use {path} for SLURM: {error}. {wanted}"
         raise InputError(msg) from error
-    started.scale(jobs=jobs)
+    if start:
+        started.scale(jobs=jobs)
     return started
 
 
