@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -123,3 +125,30 @@ def test_the_derivatives_pass_the_validator(tmp_path, flairline, data):
     assert [issue for issue in issues if issue["severity"] == "error"] == []
     # Who made a data set of derivatives, and of which terms, is its owner's to say.
     assert {issue["code"] for issue in issues} <= {"TOO_FEW_AUTHORS", "JSON_KEY_RECOMMENDED"}
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "cohorts.md"
+
+
+def examples(language):
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("where", ["laptop", "workstation", "array"])
+def test_the_examples_of_the_guide(tmp_path, flairline, data, where):
+    laptop, workstation, array, _ = (text.strip().splitlines()[-1] for text in examples("sh"))
+    example = {"laptop": laptop, "workstation": workstation, "array": array}[where]
+    places = {"DATA": data, "OUT": tmp_path / "out", "WORK": tmp_path / "work", "$TMPDIR": tmp_path, "$subject": "02"}
+    program, *words = [places.get(word, word) for word in shlex.split(example)]
+    assert program == "flairline"
+    ran = flairline(*words, *OPTIONS)
+    assert ran.code == 0 and (tmp_path / "out" / "sub-02.html").exists()
+
+
+def test_the_slurm_example_of_the_guide_makes_a_job(tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    from flairline.executor import slurm_cluster
+
+    (file := tmp_path / "slurm.toml").write_text(examples("toml")[0])
+    with slurm_cluster(file, start=False) as jobs:
+        assert "#SBATCH -p short" in jobs.job_script() and "--mem=4G" in jobs.job_script()
