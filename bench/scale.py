@@ -23,9 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +111,20 @@ def scans_per_minute(root: Path, name: str, options: Sequence[str], threads: int
     return scans / seconds * 60
 
 
-def dask_cluster() -> Any:
-    """A Dask cluster of two workers of one thread each on this machine; nothing where Dask is not installed."""
+@contextmanager
+def dask_cluster(scratch: Path) -> Iterator[Any]:
+    """A Dask cluster of two workers of one thread each on this machine; None where Dask is not installed."""
     try:
+        import dask
         from distributed import LocalCluster
     except ImportError:
-        return nullcontext()
-    return LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        yield None
+        return
+    with (
+        dask.config.set({"temporary-directory": str(scratch)}),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
+        yield cluster
 
 
 def workers(scans: int, quick: bool) -> dict[str, float]:
@@ -130,7 +137,7 @@ def workers(scans: int, quick: bool) -> dict[str, float]:
             "two_workers": scans_per_minute(root, "two_workers", ["--nprocs", "2"], 2, quick),
             "one_worker_of_two_threads": scans_per_minute(root, "two_threads", ["--nprocs", "1"], 2, quick),
         }
-        with dask_cluster() as cluster:
+        with dask_cluster(root / "dask") as cluster:
             if cluster is not None:
                 options = ["--scheduler", cluster.scheduler_address]
                 found["dask"] = scans_per_minute(root, "dask", options, 2, quick)

@@ -130,8 +130,7 @@ def lesion_lines(lesions: Sequence[Lesion]) -> list[list[Any]]:
 def region_of(lesion: Lesion) -> str:
     """What lies at a lesion's centroid, in one word; empty where nobody knows."""
     row = plain(lesion)
-    named = row.get("region") or " ".join(part for part in (lesion.lobe, lesion.tissue) if part)
-    return str(named)
+    return str(row.get("region") or " ".join(str(row[part]) for part in ("lobe", "tissue") if row.get(part)))
 
 
 def without_seconds(summary: Summary) -> Summary:

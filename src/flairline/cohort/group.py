@@ -65,12 +65,12 @@ BEFORE_REGIONS = tuple(DESCRIPTIONS)[:11]
 
 @dataclass(frozen=True)
 class GroupScan:
-    """One scan of the group: what became of it, its line of the table, and what the page shows."""
+    """One scan of the group: what became of it, its line of the table, what the page shows, where its counts lie."""
 
     state: ScanState
     line: Line
     shown: CohortScan
-    counts: counted.ScanCounts | None = None
+    counts: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,9 @@ def figures_of(group: Group) -> Table:
             figures["mean_lesion_volume_ml"] = float(np.mean(volumes)), len(volumes)
         counts = [scan.counts for scan in scans if scan.counts is not None]
         if counts:
-            figures |= _against_truths(counts)
+            overlaps = [scan.line["dice"] for scan in scans if not math.isnan(scan.line.get("dice", math.nan))]
+            figures["dice"] = float(np.mean(overlaps)) if overlaps else math.nan, len(overlaps)
+            figures |= _of_counts(counts)
         lines += [[column, value, name, figure, n] for name, (figure, n) in figures.items()]
     return Table("Figures of all scans, and by columns of participants.tsv", _FIGURE_COLUMNS, lines)
 
@@ -218,14 +220,12 @@ def visit_of(name: str) -> Visit:
     return Visit(subject, session, {})
 
 
-def _against_truths(scans: Sequence[counted.ScanCounts]) -> dict[str, tuple[float, int]]:
-    """Metrics of counts, and the mean Dice; each with the scans that it is of."""
-    cohort = counted.merged(scans)
+def _of_counts(paths: Sequence[Path]) -> dict[str, tuple[float, int]]:
+    """Metrics of a cohort's counts, which are read one after the other; each with the number of its scans."""
+    cohort = counted.merged(map(counted.read_counts, paths))
     metrics = {name: registry.load("metrics", name) for name in registry.names("metrics")}
     of_counts = {name: metric for name, metric in metrics.items() if "counts" in inspect.signature(metric).parameters}
-    overlaps = [scan.dice for scan in scans if not math.isnan(scan.dice)]
-    figures = {"dice": (float(np.mean(overlaps)) if overlaps else math.nan, len(overlaps))}
-    return figures | {name: (float(metric(counts=cohort)), len(scans)) for name, metric in of_counts.items()}
+    return {name: (float(metric(counts=cohort)), len(paths)) for name, metric in of_counts.items()}
 
 
 def _scan(
@@ -239,18 +239,20 @@ def _scan(
         return GroupScan(state, line, replace(shown, error=f"Failed: {state.error}"))
     summary = Summary.read(out / derivatives.summary_path(visit))
     line |= _measured(summary) | {"seconds": round(state.seconds, 2), "peak_mb": round(state.peak_mb, 1)}
-    counts = None
+    counts, figures = None, {}
     if counted.counts_path(visit.name) in state.outputs:
-        counts = counted.read_counts(out / counted.counts_path(visit.name))
-        line |= {"truth_ml": counts.truth_ml, "dice": counts.dice}
-        summary = replace(summary, truth_ml=counts.truth_ml)
+        counts = out / counted.counts_path(visit.name)
+        judged = counted.read_counts(counts)
+        figures = {"dice": judged.dice}
+        line |= {"truth_ml": judged.truth_ml, **figures}
+        summary = replace(summary, truth_ml=judged.truth_ml)
     picture = out / derivatives.thumbnail_path(visit)
     shown = replace(
         shown,
         summary=summary,
         href=derivatives.page_path(visit),
         thumbnail=picture.read_bytes() if pictures and picture.exists() else None,
-        metrics={} if counts is None else {"dice": counts.dice},
+        metrics=figures,
     )
     return GroupScan(state, line, shown, counts)
 
