@@ -178,8 +178,9 @@ def test_workers_are_told_threads_and_memory_before_they_compute(work, monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
-def test_a_worker_that_wants_too_much_memory_fails_its_item_alone(work):
-    ended = {outcome.item: outcome for outcome in executor.run(work.takes_mb, [10, 5000], 2, worker_mb=1500)}
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_worker_that_wants_too_much_memory_fails_its_item_alone(work, jobs):
+    ended = {outcome.item: outcome for outcome in executor.run(work.takes_mb, [10, 5000], jobs, worker_mb=1500)}
     assert ended[10].result == 10 and "MemoryError" in (ended[5000].error or "") and not ended[5000].died
 
 

@@ -40,8 +40,9 @@ LIBRARIES_VARIABLES = (
 """What libraries ask for the number of their threads when they are loaded."""
 SCHEDULER_SECONDS = 30
 """How long a scheduler may take to answer."""
-_GONE = ("KilledWorker", "CancelledError", "FutureCancelledError", "CommClosedError")
-"""How Dask's errors begin where it was the worker or the scheduler that failed, and not the item."""
+_KILLED = "KilledWorker"
+_GONE = ("CancelledError", "FutureCancelledError", "CommClosedError")
+"""How Dask's errors begin where it was the worker, or the scheduler, that failed, and not the item."""
 
 DIED = "The process that worked on it died twice. Was it killed for want of memory? Give fewer jobs (-j)."
 NOT_BEGUN = "The processes that should have worked on it died and could not begin. Run with one job (-j 1) to see why."
@@ -79,15 +80,16 @@ def run(
     Any exception ends its own item only; KeyboardInterrupt ends the run. Where a worker dies, the items that were
     being worked on are tried once more, each in a process of its own, and fail if that dies too. Each of N workers is
     told to use an N-th of the cores, BLAS's and ITK's threads included, and where `worker_mb` is given, no worker gets
-    more memory than that: its item fails then, before the machine runs out.
+    more memory than that: its item fails then, before the machine runs out. One job with a limit works in a process of
+    its own as well.
     """
-    if jobs <= 1 or len(items) <= 1:
+    if worker_mb is None and (jobs <= 1 or len(items) <= 1):
         yield from (_attempt(function, item) for item in items)
         return
     suspects: list[Item] = []
     waiting = list(items)
     while waiting:
-        lost = yield from _run_in_pool(function, waiting, jobs, worker_mb)
+        lost = yield from _run_in_pool(function, waiting, max(1, jobs), worker_mb)
         if len(lost.not_begun) == len(waiting):  # another pool would die as well
             yield from (Outcome(item, error=NOT_BEGUN) for item in waiting)
             break
@@ -105,13 +107,29 @@ def run_on(
     """As `run`, on any executor, yielding outcomes in the order in which they end.
 
     Its workers are told `thread_count`, where it is given, before they begin an item.
-    An item whose worker died, as often as the executor tried it, is one that died; so is one whose executor vanished.
+
+    An item whose worker died is tried again by the executor, as often as that does. Dask takes every item that waited
+    at the dead worker for a suspect, so what it gave up is tried once more, each alone, when all others have ended. An
+    item whose scheduler vanished is one that died.
     """
+    suspects: list[Item] = []
+    for outcome in _run_once(executor, function, items, thread_count):
+        if (outcome.error or "").startswith(_KILLED):
+            suspects.append(outcome.item)
+        else:
+            yield outcome
+    for item in suspects:
+        yield from _run_once(executor, function, [item], thread_count)
+
+
+def _run_once(
+    executor: Executor, function: Callable[[Item], Result], items: Sequence[Item], thread_count: int | None
+) -> Iterator[Outcome[Item, Result]]:
     work = partial(_attempt_told, thread_count, function)
     futures = {executor.submit(work, item): item for item in items}
     for future in as_completed(futures):
         outcome = _outcome_of(future, futures.pop(future))
-        gone = outcome.error is not None and outcome.error.startswith(_GONE)
+        gone = (outcome.error or "").startswith((_KILLED, *_GONE))
         yield replace(outcome, died=True, traceback="") if gone else outcome
 
 

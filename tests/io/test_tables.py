@@ -59,3 +59,8 @@ def test_another_table_is_refused(tmp_path, text):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv"):
         tables.read_lines(tmp_path / "none.csv")
+
+
+def test_a_table_as_bids_has_it():
+    text = tables.tsv_text(["id", "ml", "note"], [[1, 0.5, "a\tb\nc"], [2, math.nan, ""], [3, None, "n"]])
+    assert text == "id\tml\tnote\n1\t0.5\ta b c\n2\tn/a\tn/a\n3\tn/a\tn\n"
