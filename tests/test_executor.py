@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import subprocess
 import sys
+import time
 
 import pytest
 
 from flairline import executor, segmentation
+from flairline.errors import InputError
 from flairline.io.logs import with_log
 from flairline.types import Case
 
@@ -42,6 +47,24 @@ def dies_once(marker: str) -> str:
 
 def threads_told(_: int) -> int:
     return executor.threads()
+
+
+def told(_: int):
+    import resource
+
+    of_libraries = [os.environ.get(name) for name in executor.LIBRARIES_VARIABLES]
+    return executor.threads(), of_libraries, resource.getrlimit(resource.RLIMIT_DATA)[0]
+
+
+def takes_mb(number: int) -> int:
+    return len(bytearray(number * 2**20)) // 2**20
+
+
+def slowly(number: int) -> int:
+    import time
+
+    time.sleep(0.5)
+    return number + 1
 
 
 def not_to_be_sent(number: int):
@@ -141,3 +164,120 @@ def test_a_fault_while_a_scan_is_segmented_leaves_its_traceback_in_the_logs(tmp_
     assert [outcome.item.subject for outcome in outcomes] == ["a", "b"]
     assert "traceback in" in (outcomes[1].error or "")
     assert "no such thing" in (tmp_path / "out" / "logs" / "b.txt").read_text()
+
+
+def test_workers_are_told_threads_and_memory_before_they_compute(work, monkeypatch):
+    for variable in executor.LIBRARIES_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(executor, "_cores", lambda: 8)
+    monkeypatch.delenv(executor.THREADS_VARIABLE, raising=False)
+    ended = {outcome.item: outcome for outcome in executor.run(work.told, [1, 2], 2, worker_mb=1000)}
+    threads, of_libraries, limit = ended[1].result
+    assert threads == 4 and of_libraries == ["4"] * len(executor.LIBRARIES_VARIABLES)
+    assert limit == (1000 * 2**20 if sys.platform == "linux" else -1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_worker_that_wants_too_much_memory_fails_its_item_alone(work, jobs):
+    ended = {outcome.item: outcome for outcome in executor.run(work.takes_mb, [10, 5000], jobs, worker_mb=1500)}
+    assert ended[10].result == 10 and "MemoryError" in (ended[5000].error or "") and not ended[5000].died
+
+
+@pytest.mark.parametrize("text", ["pbs", "slurm:", "10.0.0.1:8786"])
+def test_a_scheduler_that_is_none(text):
+    pytest.importorskip("distributed")
+    with pytest.raises(InputError, match="slurm:FILE"), executor.cluster(text):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(executor, "SCHEDULER_SECONDS", 0.5)
+    with pytest.raises(InputError, match="none answers"), executor.cluster("tcp://127.0.0.1:9"):
+        pass
+
+
+def test_a_slurm_job_is_what_its_file_says(tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    file = tmp_path / "slurm.toml"
+    file.write_text(
+        'cores = 1\nmemory = "4GB"\nqueue = "short"\nwalltime = "08:00:00"\n'
+        'job_extra_directives = ["--qos=low"]\njob_script_prologue = ["module load flairline"]\n'
+    )
+    with executor.slurm_cluster(file, start=False) as jobs:
+        script = jobs.job_script()
+    for line in ("#SBATCH -p short", "#SBATCH -n 1", "#SBATCH --mem=4G", "#SBATCH -t 08:00:00", "#SBATCH --qos=low"):
+        assert line in script
+    assert script.index("module load flairline") < script.index("distributed.cli.dask_worker")
+    assert "--nthreads 1" in script
+    for wrong in ("cores =", "no_such_word = 1"):
+        file.write_text(wrong)
+        with pytest.raises(InputError, match=r"slurm\.toml"):
+            executor.slurm_cluster(file)
+
+
+def _dask(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **options,
+    )
+
+
+@pytest.fixture
+def dask_cluster(tmp_path, work):
+    """A scheduler in a process of its own, and what starts a worker of it."""
+    pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    flags = ["--scheduler-file", str(file)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    allowed = {**environment, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    started = [_dask("dask_scheduler", *flags, "--no-dashboard", "--port", "0", "--host", "127.0.0.1", env=allowed)]
+    end = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+
+    def add_worker():
+        words = [*flags, "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path / "dask")]
+        started.append(_dask("dask_worker", *words, env=environment))
+
+    add_worker()
+    yield json.loads(file.read_text())["address"], started[0], add_worker
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_dask_cluster_gives_the_same_outcomes(dask_cluster, work):
+    address, *_ = dask_cluster
+    with executor.cluster(address) as there:
+        outcomes = {outcome.item: outcome for outcome in executor.run_on(there, work.doubled, range(1, 7), 1)}
+        told = next(executor.run_on(there, work.threads_told, [1], 1)).result
+    here = {outcome.item: outcome for outcome in executor.run(work.doubled, range(1, 7))}
+    assert {item: outcome.result for item, outcome in outcomes.items()} == {1: 2, 2: 4, 3: None, 4: None, 5: 10, 6: 12}
+    assert {item: outcome.error for item, outcome in outcomes.items()} == {
+        item: outcome.error for item, outcome in here.items()
+    }
+    assert told == 1
+
+
+def test_a_dask_worker_that_dies_takes_only_its_own_item_along(dask_cluster, work):
+    address, _, add_worker = dask_cluster
+    add_worker()
+    with executor.cluster(address) as there:
+        outcomes = {outcome.item: outcome for outcome in executor.run_on(there, work.dies_at_3, range(1, 7), 1)}
+    assert {item: outcome.result for item, outcome in outcomes.items()} == {1: 2, 2: 4, 3: None, 4: 8, 5: 10, 6: 12}
+    assert outcomes[3].died and not outcomes[3].traceback
+
+
+def test_a_scheduler_that_vanishes_fails_what_is_left_and_hangs_nobody(dask_cluster, work):
+    address, scheduler, _ = dask_cluster
+    with executor.cluster(address) as there:
+        outcomes = executor.run_on(there, work.slowly, range(8), 1)
+        first = next(outcomes)
+        scheduler.kill()
+        rest = list(outcomes)
+    assert first.result is not None
+    assert len(rest) == 7 and rest[-1].died and rest[-1].error

@@ -18,6 +18,7 @@ NEEDS = {
     "inference": ("torch", "lightning"),
     "preprocess": ("deepbet", "dipy"),
     "restoration": ("torch",),
+    "scale": ("psutil",),
     "segment_memory": ("psutil", "torch"),
 }
 """What a bench imports beyond the core; one that is not named here needs nothing."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flairline.cli import benchmark, datasets, demo, evaluate, fit, methods, report, segment, serve
+from flairline.cli import benchmark, bids, datasets, demo, evaluate, fit, methods, report, segment, serve
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
 from flairline.errors import FlairlineError, lacking
 
@@ -123,4 +123,5 @@ COMMANDS = {
 
 for _name, _module in COMMANDS.items():
     app.command(_name)(_module.command)
+app.command("bids", cls=bids.ManyLabels)(bids.command)
 app.add_typer(datasets.datasets_app, name="datasets")

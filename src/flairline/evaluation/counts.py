@@ -125,12 +125,29 @@ class Counts:
         before[:, rest_bin] += scan.rest
         outside[:, rest_bin] += scan.rest
         after = _after_filter(scan, bins, rest_bin, before, smallest_kept_voxels, connectivity)
-        self.gained += np.concatenate([before, after])
-        self.outside += outside
-        coarse = np.add.reduceat(np.concatenate([before, after, outside]), self.coarse, axis=1)
-        used = np.flatnonzero(coarse.any(axis=0))
-        self.replicates[:, :, used] += poisson_weights(patient, self.seed)[:, None, None] * coarse[:, used]
-        low, high = scan.extremes
+        rows = np.concatenate([before, after, outside])
+        used = np.flatnonzero(rows.any(axis=0))
+        self.add(patient, used, rows[:, used], scan.extremes)
+
+    def add(self, patient: str, bins: NDArray[np.int64], rows: Int64Array, extremes: tuple[float, float]) -> None:
+        """Add one scan that was counted elsewhere by the same thresholds.
+
+        Parameters
+        ----------
+        bins
+            Ascending numbers of the bins that hold something.
+        rows
+            (6, bins): what they hold, those of `gained` before those of `outside`.
+        extremes
+            The scan's lowest and highest score.
+        """
+        self.gained[:, bins] += rows[:4]
+        self.outside[:, bins] += rows[4:]
+        used, first = np.unique(np.searchsorted(self.coarse, bins, side="right") - 1, return_index=True)
+        if used.size:
+            coarse = np.add.reduceat(rows, first, axis=1)
+            self.replicates[:, :, used] += poisson_weights(patient, self.seed)[:, None, None] * coarse
+        low, high = extremes
         self.minimum, self.maximum = min(self.minimum, low), max(self.maximum, high)
         self.n_scans += 1
 

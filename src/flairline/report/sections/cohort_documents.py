@@ -25,6 +25,7 @@ def render(page: Page) -> Section | None:
         "tables": "The paper's tables",
         "reconstruction": "Reconstruction against Dice",
         "ablation": "What the Dice is made of",
+        "group": "The group",
     }
     title = ", and ".join(titles[kind] for kind in titles if kind in kinds)
     return Section(50, "documents", title, render_text(TEMPLATE, documents=page.documents))

@@ -1,0 +1,76 @@
+"""A small data set as BIDS has it, and what a run makes of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+VISITS = ("sub-01", "sub-02_ses-1", "sub-02_ses-2", "sub-03")
+
+
+@pytest.fixture(scope="session")
+def bids(made_once, phantoms):
+    """A folder with raw/ (four stripped scans of three subjects) and masks/ (their truths); not to be changed."""
+
+    def make(folder):
+        for number, (name, case) in enumerate(zip(VISITS, phantoms(4, patients=True), strict=True)):
+            anat, masks = (folder / kind / name.replace("_", "/") / "anat" for kind in ("raw", "masks"))
+            anat.mkdir(parents=True)
+            masks.mkdir(parents=True)
+            shutil.copy(case.flair, anat / f"{name}_FLAIR.nii.gz")
+            if number != 1:
+                shutil.copy(case.t1, anat / f"{name}_T1w.nii.gz")
+            shutil.copy(case.truth, masks / f"{name}_label-lesion_mask.nii.gz")
+        lines = ["participant_id\tage\tsite", "sub-01\t70\tA", "sub-02\t60\tB", "sub-03\tn/a\tA"]
+        (folder / "raw" / "participants.tsv").write_text("\n".join(lines) + "\n")
+
+    return made_once("cohort-bids", make)
+
+
+@pytest.fixture(scope="session")
+def finished(made_once, bids):
+    """OUT of an undisturbed run with one process and the truths; not to be changed."""
+
+    def make(folder):
+        from flairline.cohort.layout import read_layout
+        from flairline.cohort.participant import Run, Workers, run
+        from flairline.preprocess.settings import PreprocessSettings
+        from flairline.segmentation import Settings
+
+        settings = Settings("histeq", preprocess=PreprocessSettings(brain="none"))
+        asked = Run(bids / "raw", folder / "out", folder / "work", settings, bids / "masks")
+        ended = list(run(read_layout(bids / "raw"), asked, Workers()))
+        assert [scan.how for scan in ended] == ["done"] * 4
+
+    return made_once("cohort-finished", make) / "out"
+
+
+@pytest.fixture(scope="session")
+def contents():
+    """`contents(out)` are all outputs by path, but for what stands in `_contents`."""
+    return _contents
+
+
+def _contents(out: Path) -> dict[str, bytes]:
+    """All outputs by path, without locks, and without seconds and memory where these stand."""
+    files = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.is_dir() or name.startswith(("state/locks/", "logs/")):
+            continue
+        files[name] = path.read_bytes()
+        if name.endswith("_summary.json"):
+            content = json.loads(files[name])
+            content.pop("seconds")
+            content["qc"].pop("seconds", None)
+            files[name] = json.dumps(content).encode()
+        elif name.startswith("state/sub-"):
+            content = json.loads(files[name])
+            content["outputs"] = {
+                place: size for place, size in content["outputs"].items() if not place.endswith("summary.json")
+            }
+            files[name] = json.dumps({key: content[key] for key in ("name", "key", "status", "outputs")}).encode()
+    return files
