@@ -120,9 +120,9 @@ def test_a_bad_table(tmp_path, flairline, text, wanted, command):
 def test_a_table_that_is_none(tmp_path, flairline):
     ran = flairline("benchmark", "--cases", tmp_path / "missing.csv", "-o", tmp_path / "out")
     assert ran.code == 2 and "No such file" in ran.line
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
     ran = flairline("benchmark", "--cases", tmp_path / "binary.csv", "-o", tmp_path / "out")
-    assert ran.code == 2 and "not UTF-8" in ran.line
+    assert ran.code == 2 and "it is no text" in ran.line
     ran = flairline("benchmark", "-o", tmp_path / "out")
     assert ran.code == 2 and "--cases" in ran.line
 

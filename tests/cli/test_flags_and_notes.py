@@ -86,8 +86,8 @@ def test_regions_are_in_the_table_of_the_page_and_left_out_when_asked(tmp_path, 
         assert pages.setdefault("masks", masks) == masks
     _, summary = read(tmp_path / "with" / "flair")
     assert {lesion["region"] for lesion in summary["lesions"]} <= set(summary["region_ml"])
-    assert f"<td>{summary['lesions'][0]['region']}</td>" in pages["with"] and "region-table" in pages["with"]
-    assert "Lies in" not in pages["without"] and "region-table" not in pages["without"]
+    assert f"<td>{summary['lesions'][0]['region']}</td>" in pages["with"] and 'id="region-table"' in pages["with"]
+    assert "Lies in" not in pages["without"] and 'id="region-table"' not in pages["without"]
 
 
 def test_several_scans_get_a_table_and_report_writes_it_again(tmp_path, flairline, files):

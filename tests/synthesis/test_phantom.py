@@ -193,7 +193,7 @@ def test_the_cohort_is_a_data_set(tmp_path):
     made = registry.load("datasets", "phantom")(tmp_path / "a", subjects=3, spacing_mm=SPACING, orientation="LAS")
     cases = made.cases(("flair", "truth"))
     assert [case.subject for case in cases] == ["sub-001", "sub-002", "sub-003"]
-    read = case_table.Dataset(tmp_path / "a" / "cases.csv").cases(("flair", "t1", "brain", "truth"))
+    read = case_table.CaseTable(tmp_path / "a" / "cases.csv").cases(("flair", "t1", "brain", "truth"))
     for case, row in zip(cases, read, strict=True):
         assert (case.flair, case.t1, case.brain, case.truth) == (row.flair, row.t1, row.brain, row.truth)
         assert case.extra["kinds"] == row.extra["kinds"]
