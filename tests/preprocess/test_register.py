@@ -8,7 +8,6 @@ from flairline.errors import UnknownNameError
 from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
 from flairline.imaging.resample import resample_volume
 from flairline.preprocess import register
-from flairline.preprocess.steps import BrainImage, around_brain
 from flairline.types import Mask, Space, Volume
 
 SHAPE = (7, 8, 9)
@@ -133,29 +132,3 @@ def test_dipy_finds_the_same_way(head, coarse_registration):
 def test_an_unknown_engine_is_named(head):
     with pytest.raises(UnknownNameError, match="greedy"):
         register.register_rigid(head.flair, head.brain, head.t1, None, "gredy")
-
-
-def test_what_is_registered_is_the_same_whatever_padding_lies_around():
-    shape, pad = (30, 34, 22), ((5, 9), (17, 0), (8, 20))
-    vox_to_ras = np.diag([1.0, 1.5, 3.0, 1.0])
-    vox_to_ras[:3, 3] = -11, 7, 23
-    image = np.random.default_rng(0).uniform(1, 9, shape).astype(np.float32)
-    brain = np.zeros(shape, np.bool_)
-    brain[12:20, 0:20, 9:22] = True  # ends with the grid at the back and at the top
-    start = np.eye(4)
-    start[:3, 3] = [-before for before, _ in pad]
-    cut = {}
-    for name, make, affine in (
-        ("as it is", lambda array: array, vox_to_ras),
-        ("padded", lambda array: np.pad(array, pad), vox_to_ras @ start),
-    ):
-        array = make(image * brain)
-        space = Space(array.shape, affine)
-        cut[name] = around_brain(BrainImage(Volume(array, space), Mask(make(brain), space)), "greedy")
-    one, other = cut.values()
-    np.testing.assert_array_equal(one.image.array, other.image.array)
-    np.testing.assert_array_equal(one.brain.array, other.brain.array)
-    assert one.image.space.same_grid(other.image.space, 1e-9)
-    assert one.image.array.shape == (8 + 2 * 10, 20 + 2 * 7, 13 + 2 * 4)  # 10 mm on each side
-    first = (vox_to_ras @ [12 - 10, 0 - 7, 9 - 4, 1])[:3]
-    np.testing.assert_allclose(one.image.space.vox_to_ras[:3, 3], first)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from flairline.imaging.boxes import box_of
 from flairline.imaging.points import PointMap, carry_mask, identity
 from flairline.preprocess import quality, register
 from flairline.preprocess.atlas import Atlas
@@ -71,33 +70,8 @@ def engine_parameters(engine: Engine) -> dict[str, object]:
     }
 
 
-def around_brain(image: BrainImage, engine: Engine) -> BrainImage:
-    """The image cut to its brain and a margin around it, which is zero where it lies beyond the grid.
-
-    greedy's coarse grids begin where the image begins, so that padding would move what it finds. The published engine
-    gets the whole grid, as published.
-    """
-    if engine != "greedy":
-        return image
-    space, tight = image.image.space, box_of(image.brain.array)
-    margin = [int(np.ceil(register.MARGIN_MM / side_mm)) for side_mm in space.spacing_mm]
-    box = box_of(image.brain.array, margin)
-    beyond = [
-        (extra - (inner.start - outer.start), extra - (outer.stop - inner.stop))
-        for inner, outer, extra in zip(tight, box, margin, strict=True)
-    ]
-    first = [inner.start - extra for inner, extra in zip(tight, margin, strict=True)]
-    vox_to_ras = space.vox_to_ras.copy()
-    vox_to_ras[:3, 3] = (space.vox_to_ras @ [*first, 1])[:3]
-    array, brain = np.pad(image.image.array[box], beyond), np.pad(image.brain.array[box], beyond)
-    x, y, z = array.shape
-    cut = Space((x, y, z), vox_to_ras, space.name)
-    return BrainImage(Volume(array, cut), Mask(brain, cut))
-
-
 def pair(flair: BrainImage, t1: BrainImage, engine: Engine) -> Pair:
     """FLAIR to T1, rigidly, each with a brain of its own."""
-    flair, t1 = around_brain(flair, engine), around_brain(t1, engine)
     matrix = register.register_rigid(t1.image, t1.brain, flair.image, flair.brain, engine)
     return Pair(PointMap("t1", "flair", matrix).inverse())
 
@@ -123,7 +97,6 @@ def pair_in_place() -> Pair:
 
 def atlas_to(image: BrainImage, name: str, atlas: Atlas, engine: Engine) -> PointMap:
     """Points of the atlas to those of an image called `name`, affinely."""
-    image = around_brain(image, engine)
     matrix = register.register_affine(atlas.t1, atlas.brain, image.image, image.brain, engine)
     return PointMap("atlas", name, matrix)
 
