@@ -116,7 +116,12 @@ def keep(case: Case, source: MapSource, protocol: Protocol, store: Store) -> Sto
 
 
 def _contrast_flags(case: Case, source: MapSource, protocol: Protocol, store: Store) -> list[dict[str, Any]]:
-    """Flags of a case's contrast, looked at once for all sources and protocols, in the scan as it is read."""
+    """Flags of a case's contrast, looked at once for all sources and protocols, in the scan as it is read.
+
+    A case without a FLAIR's file has none: its source makes the scan itself, and nothing would tell two of them apart.
+    """
+    if case.flair is None:
+        return []
     files = [sha256(path) for path in (case.flair, case.t1, case.brain) if path is not None]
     key = content_key("contrast", 1, {"files": files, "versions": versions()})
     if store.find(key) is None:
