@@ -250,6 +250,7 @@ def dask_cluster(tmp_path, work):
         process.wait()
 
 
+@pytest.mark.faults
 def test_a_dask_cluster_gives_the_same_outcomes(dask_cluster, work):
     address, *_ = dask_cluster
     with executor.cluster(address) as there:
@@ -263,6 +264,7 @@ def test_a_dask_cluster_gives_the_same_outcomes(dask_cluster, work):
     assert told == 1
 
 
+@pytest.mark.faults
 def test_a_dask_worker_that_dies_takes_only_its_own_item_along(dask_cluster, work):
     address, _, add_worker = dask_cluster
     add_worker()
@@ -272,6 +274,7 @@ def test_a_dask_worker_that_dies_takes_only_its_own_item_along(dask_cluster, wor
     assert outcomes[3].died and not outcomes[3].traceback
 
 
+@pytest.mark.faults
 def test_a_scheduler_that_vanishes_fails_what_is_left_and_hangs_nobody(dask_cluster, work):
     address, scheduler, _ = dask_cluster
     with executor.cluster(address) as there:
