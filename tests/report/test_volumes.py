@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flairline.report import collect
+from flairline.report import segmented
 from flairline.report.volumes import COLUMNS, VOLUMES, write_volumes
 from flairline.summary import Flag, Quality, Summary
 from flairline.types import Threshold
@@ -35,8 +35,9 @@ def out(tmp_path):
     done.write(tmp_path / "sub-1" / "summary.json")
     flags = (Flag("contrast", 1.0, "looks like a T1,\nnot a\tFLAIR"), Flag("noise", 0.2, "0.2 > 0.1"))
     Summary(subject="sub-2", lesion_volume_ml=0.0, qc=Quality(flags=flags)).write(tmp_path / "sub-2" / "summary.json")
-    Summary(subject="sub-3", lesion_volume_ml=7.0).write(tmp_path / "sub-3" / "summary.json")  # of an earlier run
-    collect.keep_failures(tmp_path, {"sub-3": "No such file: x.", "sub-0": "It is empty."})
+    (tmp_path / "sub-3").mkdir()
+    (tmp_path / "sub-3" / "mask.nii.gz").write_bytes(b"of an earlier run")
+    segmented.keep_failures(tmp_path, {"sub-3": "No such file: x.", "sub-0": "It is empty."})
     return tmp_path
 
 
@@ -78,4 +79,4 @@ def test_a_table_that_is_written_again_is_the_same(out):
     (out / VOLUMES).unlink()
     write_volumes(out)
     assert (out / VOLUMES).read_bytes() == before
-    assert json.loads((out / collect.DETAILS).read_text())["failures"]
+    assert json.loads((out / segmented.DETAILS).read_text())["failures"]

@@ -45,7 +45,7 @@ def write_volumes(out: Path) -> Path | None:
     """
     lines = {}
     for scan in segmented_scans(out, read_details(out), {}):
-        failed = {"subject": scan.folder, "status": FAILED, "failure": scan.error}
+        failed = {"subject": scan.folder, "status": FAILED, "failure": scan.error.removeprefix("Failed: ")}
         lines[scan.folder] = failed if scan.error else _line(scan.folder, scan.summary)
     if len(lines) < 2:
         return None
