@@ -5,9 +5,10 @@ What takes long to make (phantoms, trained stand-ins) is made once for all worke
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,6 +221,17 @@ def flairline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return Ran(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def loggers_stay_on() -> Iterator[None]:
+    """A library that configures logging disables flairline's loggers, and a later test in this process hears nothing."""
+    yield
+    known = logging.Logger.manager.loggerDict
+    off = [name for name, it in known.items() if name.startswith("flairline") and getattr(it, "disabled", False)]
+    for name in off:
+        logging.getLogger(name).disabled = False
+    assert not off, f"this test has disabled the loggers {', '.join(off)}"
 
 
 @pytest.fixture
