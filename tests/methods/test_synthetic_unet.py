@@ -16,6 +16,7 @@ from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.label_maps import LabelMaps
 from flairline.methods import synthetic_unet
 from flairline.synthesis.phantom import Lesion, phantom
+from flairline.synthesis.scan_store import Head
 from flairline.types import Mask, Scan, Space, Volume
 
 pytest.importorskip("torch")
@@ -170,10 +171,11 @@ def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, m
     marked = np.full((3, 3, 3), 9, np.uint8)
     seen, size = [], dataclasses.replace(fit_unet.SIZES["test"], template=True)
     monkeypatch.setattr(fit_unet, "mni_classes", lambda: marked)
+    monkeypatch.setattr(fit_unet, "head_of", lambda classes: Head(classes, np.eye(4)))
     monkeypatch.setitem(fit_unet.SIZES, "test", size)
 
-    def stop_after_two(folder, maps, *_):
-        seen.append([classes.shape == marked.shape for classes in maps])
+    def stop_after_two(folder, heads, *_):
+        seen.append([head.classes.shape == marked.shape for head in heads])
         if len(seen) == 2:
             raise KeyboardInterrupt
         return []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,9 +14,14 @@ from numpy.typing import NDArray
 from flairline.errors import MissingExtraError
 from flairline.imaging.boxes import Box, box_of
 from flairline.imaging.tissue import normal_tissue
+from flairline.learning.atlas.placing import by_boxes
 from flairline.learning.device import chosen_device
 from flairline.learning.model import ModelFolder
+from flairline.learning.volumes.sizes import Inlets
+from flairline.preprocess.placing import ATLAS_MM, coarse_mni, place_on_atlas
 from flairline.types import FloatArray, Scan, Volume
+
+log = logging.getLogger(__name__)
 
 SAME_SPACING = 0.1
 """A grid whose spacing is within this share of 1 mm goes through the network as it is."""
@@ -33,15 +39,26 @@ class UnetScorer:
 
     def __call__(self, scan: Scan) -> Volume:
         """Probability of lesion, in [0, 1]."""
-        from flairline.learning.volumes.unet import lesion_logits
-        from flairline.synthesis.training import Z_RANGE
+        from flairline.learning.volumes.unet import Seen, lesion_logits
+        from flairline.synthesis.training import Z_RANGE, t1_widths
 
         network, device = self._network
+        inlets = Inlets.of(self.config["size"])
         where, beyond = _brain_box(scan.brain.array)
-        z = np.pad(working_image(scan)[where], beyond, constant_values=np.float32(Z_RANGE[0]))
+
+        def boxed(image: FloatArray, outside: float) -> FloatArray:
+            return np.pad(image[where], beyond, constant_values=np.float32(outside))
+
+        z = boxed(working_image(scan), Z_RANGE[0])
         fine, back = _to_one_mm(z, scan.spacing_mm)
         within = tuple(slice(before, side - after) for (before, after), side in zip(beyond, z.shape, strict=True))
-        logits = back(lesion_logits(network, fine, device))[within]
+        t1 = vox_to_atlas = None
+        if inlets.t1 and scan.t1 is not None:
+            t1, _ = _to_one_mm(boxed(t1_widths(scan.t1.array, scan.brain.array), 0), scan.spacing_mm)
+        if inlets.placed:
+            first = [side.start - before for side, (before, _) in zip(where, beyond, strict=True)]
+            vox_to_atlas = atlas_from(scan) @ scan.space.vox_to_ras @ _enlarged(z.shape, fine.shape, first)
+        logits = back(lesion_logits(network, Seen(fine, t1, vox_to_atlas), device, inlets=inlets))[within]
         logits = logits * self.config["calibration"]["slope"] + self.config["calibration"]["offset"]
         score = np.zeros(scan.space.shape, dtype=np.float32)
         score[where] = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
@@ -57,7 +74,7 @@ class UnetScorer:
         except ModuleNotFoundError as error:
             raise MissingExtraError(self.method, "deep") from error
         size = self.config["size"]
-        network = self.model.fill(build(tuple(size["features"]), size.get("folded", False)))
+        network = self.model.fill(build(tuple(size["features"]), size.get("folded", False), Inlets.of(size)))
         device = torch.device(chosen_device(self.device))
         return network.to(device), device
 
@@ -69,6 +86,27 @@ def working_image(scan: Scan) -> FloatArray:
     brain = scan.brain.array
     z = np.clip(normal_tissue(scan.flair.array[brain]).z(scan.flair.array), *Z_RANGE)
     return np.where(brain, z, np.float32(Z_RANGE[0]))
+
+
+def atlas_from(scan: Scan) -> NDArray[np.float64]:
+    """4x4, from points of a scan (RAS mm) to the atlas's: by its registration, else a rough one, else by boxes."""
+    to_native = scan.atlas_to_native
+    if to_native is None:
+        placed = place_on_atlas(scan)
+        if placed.atlas_to_native is None:
+            log.info("%s: its place in the brain is that of its brain's box. %s", scan.subject, placed.reason)
+            to_native = by_boxes(scan.brain, coarse_mni(ATLAS_MM).brain)
+        else:
+            to_native = placed.atlas_to_native.ras_to_ras
+    return np.asarray(np.linalg.inv(to_native), np.float64)
+
+
+def _enlarged(shape: tuple[int, ...], fine: tuple[int, ...], first: Sequence[int]) -> NDArray[np.float64]:
+    """4x4, from voxels of a box brought to `fine` voxels to those of the scan, in which the box begins at `first`."""
+    scale = np.array(shape) / np.array(fine)
+    matrix = np.diag([*scale, 1.0])
+    matrix[:3, 3] = (scale - 1) / 2 + np.array(first)
+    return matrix
 
 
 def _brain_box(brain: NDArray[np.bool_]) -> tuple[Box, list[tuple[int, int]]]:

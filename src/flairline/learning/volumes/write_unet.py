@@ -14,9 +14,8 @@ from flairline.learning.calibration import Judged, calibrate
 from flairline.learning.card import Card, Table, curve_rows, lines, row
 from flairline.learning.loop import Curve, has_bf16
 from flairline.learning.model import WEIGHTS, ModelFolder
-from flairline.learning.volumes.sizes import Size
-from flairline.learning.volumes.unet import build, lesion_logits
-from flairline.synthesis.scan_store import read_scan
+from flairline.learning.volumes.sizes import Inlets, Size
+from flairline.learning.volumes.unet import build, held_out, lesion_logits
 from flairline.synthesis.training import Z_RANGE
 
 
@@ -49,10 +48,11 @@ class Trained:
 def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
     """Calibrate on the held-out synthetic scans and write weights, configuration and card."""
     size, curve = trained.size, trained.curve
-    network = build(size.features, size.folded)
+    inlets = Inlets(size.t1, size.placed)
+    network = build(size.features, size.folded, inlets)
     network.load_state_dict(trained.state)
     network.eval()
-    judged = [_judge(network, stem) for stem in trained.held]
+    judged = [_judge(network, inlets, stem, number) for number, stem in enumerate(trained.held)]
     config = {
         "size": asdict(size),
         "seed": trained.seed,
@@ -94,10 +94,10 @@ def ancestors(config: Mapping[str, Any], depth: int = 0, listed: list[Any] | Non
     return lines
 
 
-def _judge(network: torch.nn.Module, stem: Path) -> Judged:
-    image, truth = read_scan(stem)
-    logits = lesion_logits(network, image, torch.device("cpu"), has_bf16())
-    return Judged(logits, truth, image > Z_RANGE[0])
+def _judge(network: torch.nn.Module, inlets: Inlets, stem: Path, number: int) -> Judged:
+    seen, truth = held_out(stem, number)
+    logits = lesion_logits(network, seen, torch.device("cpu"), has_bf16(), inlets)
+    return Judged(logits, truth, seen.image > Z_RANGE[0])
 
 
 def card(method: str, config: Mapping[str, Any]) -> Card:
