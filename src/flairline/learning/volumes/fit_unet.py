@@ -106,7 +106,9 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
         objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen, _inlets(size))
         state, curve = _trained(objective, size, scans, run)
     write_json(run.work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
-    trained = Trained(state, size, curve, scans.held, sources, bool(data.shapes), run.seed, before)
+    trained = Trained(
+        state, size, curve, scans.held, sources, bool(data.shapes), run.seed, before, _device(run), run.max_minutes
+    )
     write_model(ModelFolder(run.folder), method, trained)
 
 
@@ -178,8 +180,10 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _start_weights(model: ModelFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A model's weights; those of a plain U-Net as the folded one has them that computes the same."""
-    weights = model.tensors()
+    """A model's weights in 32 bits; those of a plain U-Net as the folded one has them that computes the same."""
+    weights = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in model.tensors().items()
+    }
     return weights if config["size"].get("folded", False) else folded_weights(weights)
 
 
@@ -193,7 +197,7 @@ def _same_size(method: str, model: ModelFolder, preset: str) -> dict[str, Any]:
             f" {found}. Name another model, or the preset that it was trained with."
         )
         raise InputError(msg)
-    return config
+    return {**config, "weights_sha256": model.sha256}
 
 
 def _between_validations(size: Size) -> int:

@@ -30,6 +30,8 @@ class Size:
     """A second image is taken where there is one. Older model folders have neither this nor the next."""
     placed: bool = True
     """The network is told where in the brain a voxel lies."""
+    half: bool = False
+    """Weights are stored in 16 bits: a large network must not take more of the package than a small one does."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ SIZES = {
     "further": Size((16, 32, 64, 96, 128), 2, 6000, 140, 1e-3, frozen=True),
     "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2, frozen=True),
     "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
-    "large": Size((32, 64, 128, 256, 320), 4, 60000, 1200, 1e-3),
+    "large": Size((32, 64, 112, 160, 224), 4, 60000, 1200, 1e-3, half=True),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
 """`small` takes an hour's steps on two cores. `further` and `short` go on from a `small` model on other scans.
-`mean` calibrates the mean of such models. `large` is for a GPU."""
+`mean` calibrates the mean of such models. `large` is for a GPU (studies/train_on_gpu.sh)."""
