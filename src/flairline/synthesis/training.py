@@ -136,9 +136,9 @@ def draw_anatomy(
     anatomy: Anatomy, rng: np.random.Generator, of_fields: np.random.Generator
 ) -> tuple[Anatomy, Axes, Deformation]:
     """Affine and elastic deformation, left and right swapped half of the time, ventricles widened half of the time."""
-    assert anatomy.labels is not None
     if rng.random() < 0.5:
         anatomy = anatomy.mirrored()
+    assert anatomy.labels is not None
     scale = rng.uniform(0.9, 1.12) * rng.uniform(0.94, 1.06, 3)
     sides = [round(side * s / 8) * 8 for side, s in zip(anatomy.labels.shape, scale, strict=True)]
     matrix = np.diag(1 / scale) @ rotation(np.radians(rng.normal(0, 6, 3)))

@@ -49,7 +49,7 @@ class Crops(Dataset):
         crop = crop * brighter + lighter
         if rng.random() < 0.3:
             crop = crop + rng.uniform(0, 0.4) * rng.standard_normal(crop.shape, dtype=np.float32)
-        images = [np.where(inside, np.clip(crop, *Z_RANGE), Z_RANGE[0]) / SCALE]
+        images: list[NDArray] = [np.where(inside, np.clip(crop, *Z_RANGE), Z_RANGE[0]) / SCALE]
         if self.inlets.t1:
             left_out = rng.random() < T1_LEFT_OUT
             images.append(np.zeros_like(crop) if left_out else _second_image(rng, _padded_crop(scan.t1, start, 0)))

@@ -26,4 +26,4 @@ def head_of(classes: NDArray[np.uint8]) -> Head:
     placed = register_on_mni(image, brain, ATLAS_MM) if brain.volume_ml >= MIN_BRAIN_ML else None
     to_head = None if placed is None else placed.atlas_to_native
     matrix = by_boxes(brain, coarse_mni(ATLAS_MM).brain) if to_head is None else to_head.ras_to_ras
-    return Head(classes, np.linalg.inv(matrix))
+    return Head(classes, np.asarray(np.linalg.inv(matrix), np.float64))
