@@ -38,8 +38,8 @@ _PLACED: WeakKeyDictionary[Scan, Placement] = WeakKeyDictionary()
 def place_on_atlas(scan: Scan) -> Placement:
     """Where a stripped scan lies in the atlas, by a coarse affine registration of its T1, or of its FLAIR.
 
-    Never raises for a scan that cannot be placed: the reason is given back in its stead. One that is asked for
-    again, by a method and then for the names of places, is registered once.
+    Never raises for a scan that cannot be placed: the reason is given back in its stead. A scan that is asked for again,
+    by a method and then for the names of places, is registered once.
     """
     if scan not in _PLACED:
         _PLACED[scan] = _place(scan)
