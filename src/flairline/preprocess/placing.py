@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 from flairline.errors import InputError
 from flairline.imaging.measure import dice
@@ -31,22 +30,11 @@ class Placement:
     reason: str = ""
 
 
-_PLACED: WeakKeyDictionary[Scan, Placement] = WeakKeyDictionary()
-"""Scans that are in memory, by identity, and where they lie."""
-
-
 def place_on_atlas(scan: Scan) -> Placement:
     """Where a stripped scan lies in the atlas, by a coarse affine registration of its T1, or of its FLAIR.
 
-    Never raises for a scan that cannot be placed: the reason is given back in its stead. A scan that is asked for again,
-    by a method and then for the names of places, is registered once.
+    Never raises for a scan that cannot be placed: the reason is given back in its stead.
     """
-    if scan not in _PLACED:
-        _PLACED[scan] = _place(scan)
-    return _PLACED[scan]
-
-
-def _place(scan: Scan) -> Placement:
     if scan.brain.volume_ml < MIN_BRAIN_ML:
         return Placement(None, f"Wanted a whole brain, found {scan.brain.volume_ml:.0f} ml.")
     image = scan.t1 or scan.flair
