@@ -186,18 +186,25 @@ def test_left_stays_left_in_every_orientation(orientation, monkeypatch):
 
 
 def test_a_scan_is_laid_onto_the_atlas_or_else_its_box_is(monkeypatch):
+    """Either way the middle of the brain, and of a brain too small to be one, lies in the middle of the atlas's."""
     scan, _, _ = phantom(3, 3.0)
-    found = unet_scorer.atlas_from(dataclasses.replace(scan, atlas_to_native=np.diag([2.0, 1, 1, 1])))
-    np.testing.assert_allclose(found, np.diag([0.5, 1, 1, 1]))
-    placed, small = unet_scorer.atlas_from(scan), np.zeros_like(scan.brain.array)
+    small = np.zeros_like(scan.brain.array)
     x, y, z = (side // 2 for side in small.shape)
     small[x - 5 : x + 6, y - 6 : y + 7, z - 4 : z + 5] = True
-    by_box = unet_scorer.atlas_from(dataclasses.replace(scan, brain=Mask(small, scan.space)))
-    centre_mm = (scan.space.vox_to_ras @ [x, y, z, 1])[:3]
-    middle_mm = (by_box @ [*centre_mm, 1])[:3]
-    assert np.abs(middle_mm - [0, -18, 4]).max() < 15  # of the atlas's brain
-    brain_mm = (scan.space.vox_to_ras @ [*np.argwhere(scan.brain.array).mean(axis=0), 1])[:3]
-    assert np.abs((placed @ [*brain_mm, 1])[:3] - [0, -18, 4]).max() < 15
+    for brain in (scan.brain.array, small):
+        given = scored(dataclasses.replace(scan, brain=Mask(brain, scan.space)), monkeypatch)
+        middle = np.argwhere(given.image > Z_RANGE[0]).mean(axis=0)
+        assert given.vox_to_atlas is not None
+        assert np.abs((given.vox_to_atlas @ [*middle, 1])[:3] - [0, -18, 4]).max() < 15
+
+
+def test_a_header_that_is_moved_or_turned_moves_no_bit_of_the_place(monkeypatch):
+    scan, _, _ = phantom(3, 4.0)
+    turned = place(31.7, -4.0, 9.0) @ scan.space.vox_to_ras
+    elsewhere = Space(scan.space.shape, turned)
+    other = Scan.of("x", Volume(scan.flair.array, elsewhere), Mask(scan.brain.array, elsewhere))
+    one, again = scored(scan.with_images(t1=None), monkeypatch), scored(other, monkeypatch)
+    np.testing.assert_array_equal(one.vox_to_atlas, again.vox_to_atlas)
 
 
 def test_a_t1_goes_with_the_flair_onto_the_working_grid(monkeypatch):
