@@ -37,6 +37,8 @@ class Plan:
         Scans that were there in part and never became cases, with reasons: they count as failed.
     left_out
         Scans that a verdict excluded.
+    errors
+        Say where the Dice goes: OUT/errors with tables and pictures of the worst places.
     slices
         Score and judge so many axial slices of each scan, evenly spaced over its brain, for a method that takes minutes
         a volume; None: all.
@@ -53,6 +55,7 @@ class Plan:
     incomplete: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     slices: int | None = None
+    errors: bool = False
 
     @property
     def work(self) -> Path:

@@ -121,6 +121,8 @@ def run(plan: Plan, progress: Progress = no_progress) -> Finished:
             _attempt(finished, "Tables and figures", lambda: _write_paper(finished, progress))
         if any(source.reconstruction_quality() is not None for source in plan.sources):
             _attempt(finished, "Reconstruction against Dice", lambda: _write_reconstructions(finished, progress))
+    if plan.errors:
+        _attempt(finished, "Where the Dice goes", lambda: _write_errors(finished, progress))
     if plan.ablate:
         for protocol in plan.judged_by:
             _attempt(finished, f"Ablation of {protocol.name}", partial(_write_ablation, finished, protocol, progress))
@@ -163,3 +165,16 @@ def _write_ablation(finished: Finished, protocol: Protocol, progress: Progress) 
     folder = plan.out / "ablation" / protocol.name
     ablation.write(folder, protocol, turned, walk)
     finished.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"
+
+
+def _write_errors(finished: Finished, progress: Progress) -> None:
+    from flairline.benchmarking import error_pictures, error_tables, errors
+
+    plan, folder = finished.plan, finished.plan.out / "errors"
+    cohorts = errors.look(finished.results, plan.sources, plan.out, plan.jobs, progress)
+    error_tables.write(folder, cohorts, plan.seed)
+    error_pictures.draw(folder / "pictures", cohorts, finished.results)
+    finished.written["Where the Dice goes"] = folder / "table.md"
+    failed = [scan for cohort in cohorts for scan in cohort.failures]
+    if failed:
+        finished.unwritten["Where the Dice goes"] = f"not of {', '.join(failed)}: OUT/logs says why"
