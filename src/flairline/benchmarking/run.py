@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flairline import executor
-from flairline.benchmarking import ablation, judge
+from flairline.benchmarking import ablation, judge, rule_ablation
 from flairline.benchmarking.judge import Result
 from flairline.benchmarking.manifest import write_manifest
 from flairline.benchmarking.paper import reconstruction, tables
@@ -164,6 +164,7 @@ def _write_ablation(finished: Finished, protocol: Protocol, progress: Progress) 
     turned, walk = ablation.run(plan, protocol, progress)
     folder = plan.out / "ablation" / protocol.name
     ablation.write(folder, protocol, turned, walk)
+    rule_ablation.write(folder, rule_ablation.run(finished.results, plan.sources, protocol))
     finished.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"
 
 
