@@ -115,6 +115,16 @@ def test_beside_a_mass_what_is_small_goes():
     assert (BesideMass(9.0, 0.1)(marked(mask)) == mask).all()
 
 
+def test_beside_a_mass_what_is_sure_stays_however_small():
+    mask = boxes(MASS, SPOT, np.s_[25:28, 5:8, 5:7])
+    score = np.where(mask, 0.5, 0.0)
+    score[SPOT] = 0.875
+    score[30, 20, 10] = -0.475  # mean of the 18 voxels: .8
+    for sure, kept in ((0.75, boxes(MASS, SPOT)), (0.85, boxes(MASS))):
+        assert (BesideMass(7.0, 0.1, sure)(marked(mask, score)) == kept).all()
+    assert (BesideMass(9.0, 0.1, 0.75)(marked(mask, score)) == mask).all()
+
+
 @pytest.mark.parametrize("rule", [GrownMass(7, 0.5, 4), ClosedMass(7, 3), TighterScatter(7, 1.5), BesideMass(7, 0.1)])
 def test_an_empty_mask_stays_empty(rule):
     assert not rule(marked(np.zeros(SHAPE, bool))).any()

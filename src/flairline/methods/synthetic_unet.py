@@ -91,7 +91,7 @@ class Method(Learner):
             "the network trained on synthetic scans, because the extra deep is installed" if name == "default" else "",
             model=model,
             rater=ModelConfidence(folder, self.name),
-            mask_rules=(BesideMass(6.0, 0.1),),
+            mask_rules=(BesideMass(6.0, 0.3, sure=0.7),),
         )
 
     def obstacle(self) -> str:

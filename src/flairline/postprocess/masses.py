@@ -104,18 +104,22 @@ class TighterScatter:
 
 @dataclass(frozen=True)
 class BesideMass:
-    """Beside a mass, what is much smaller than it goes: what is normal and bright stands out in a pressed brain.
+    """Beside a mass, what is much smaller than it and not sure goes: what is normal and bright stands out in a pressed
+    brain.
 
     Attributes
     ----------
     depth_mm
         What is somewhere at least this deep is a mass.
     share
-        A component below this share of the largest mass's volume goes.
+        A component below this share of the largest mass's volume goes,
+    sure
+        unless its mean score is at least this.
     """
 
     depth_mm: float
     share: float
+    sure: float = float("inf")
 
     def __call__(self, marked: Marked) -> BoolArray:
         """The mask without what is small beside its largest mass."""
@@ -124,7 +128,9 @@ class BesideMass:
         mass[0] = False
         if not mass.any():
             return marked.mask
-        kept = mass | (sizes >= self.share * sizes[mass].max())
+        total = np.bincount(labels.ravel(), weights=marked.score.ravel(), minlength=sizes.size)
+        is_sure = total >= self.sure * np.maximum(sizes, 1)
+        kept = mass | (sizes >= self.share * sizes[mass].max()) | is_sure
         kept[0] = False
         return kept[labels]
 
