@@ -36,3 +36,14 @@ def test_only_a_subject_with_a_study_gets_dicom_and_all_get_what_comes_then(make
     assert written == [(found, tmp_path / "sub-1", "the series")]
     assert then == [tmp_path / "sub-1", tmp_path / "sub-2"]
     Exports()(found, Path("nowhere"))
+
+
+def test_what_another_run_left_of_another_mask_goes(make_found, tmp_path):
+    everything = Wanted(label_map=True, fill_t1=True, fmriprep_roi=True)
+    found = make_found("RAS", ("periventricular",) * 3)
+    Exports(everything)(found, tmp_path / "out")
+    for name in ("mask.dcm", "report.dcm", "notes.txt"):
+        (tmp_path / "out" / name).write_text("x")
+    assert sum(path.is_file() for path in (tmp_path / "out").rglob("*")) == 15
+    Exports()(found, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["notes.txt"]

@@ -130,3 +130,17 @@ def test_every_region_has_a_code_of_its_own_that_fits_into_its_field():
     found = [place.code for place in PLACES.values()]
     assert len(set(found)) == len(found) and all(len(code) <= 16 for code in found)
     assert all(place.site in dir(codes.SCT) for place in PLACES.values())
+
+
+def test_the_series_of_a_clinic_gets_a_report(real_data, tmp_path):
+    """Its sex is "0000", which the standard does not have."""
+    study = choose_study(real_data / "dicom" / "philips_flair")
+    flair = read_volume(convert_study(study, tmp_path).flair)
+    found, segmentation, report = written((study.flair, flair), tmp_path / "out", ("juxtacortical", "grey matter"))
+    assert report.PatientSex == "" and report.PatientID == segmentation.PatientID
+    for number, (lesion, group) in enumerate(zip(found.summary.lesions, groups(report), strict=True), start=1):
+        assert group.referenced_segment.referenced_segment_numbers == [number]
+        assert group.get_measurements(name=codes.SCT.Volume)[0].value == pytest.approx(lesion.volume_ml)
+        voxels, centre_mm = places_of(segmentation, number)
+        assert voxels == lesion.voxels
+        np.testing.assert_allclose(centre_mm, lesion.centre_mm, atol=2e-2)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flairline.exports.filling import fill_lesions
-from flairline.exports.fmriprep import FOLDER, roi_path
-from flairline.exports.label_map import write_label_maps
+from flairline.exports.fmriprep import ENDING, FOLDER, roi_path
+from flairline.exports.label_map import LESIONS, REGIONS_FILE, write_label_maps
 from flairline.exports.on_t1 import OnT1, check_t1, on_t1
-from flairline.exports.structured_report import write_dicom
+from flairline.exports.structured_report import MASK, REPORT, write_dicom
+from flairline.exports.tables import TABLES
 from flairline.io.dicom import Study
+from flairline.io.files import remove_file
 from flairline.io.nifti import write_mask, write_volume
 from flairline.segmentation import After, Found
 from flairline.types import Case
@@ -56,13 +58,23 @@ class Exports:
         return self.wanted != Wanted() or bool(self.studies)
 
     def __call__(self, found: Found, folder: Path) -> None:
-        """Write all of them into the scan's folder."""
+        """Write all of them into the scan's folder, in place of what another run left of another mask."""
+        remove_exports(folder)
         write_exports(found, folder, self.wanted)
         study = self.studies.get(found.scan.subject)
         if study is not None:
             write_dicom(found, folder, study.flair)
         if self.then is not None:
             self.then(found, folder)
+
+
+def remove_exports(folder: Path) -> None:
+    """Remove whatever exports lie in a scan's folder. Raises `OutputError`."""
+    names = (f"{stem}{ending}" for stem in (LESIONS, REGIONS_FILE) for ending in (".nii.gz", *TABLES))
+    for name in (*names, FILLED_T1, MASK, REPORT):
+        remove_file(folder / name)
+    for path in (folder / FOLDER).rglob(f"*{ENDING}"):
+        remove_file(path)
 
 
 def write_exports(found: Found, folder: Path, wanted: Wanted) -> list[Path]:

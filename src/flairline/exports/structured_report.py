@@ -7,6 +7,7 @@ multiple sclerosis that SNOMED CT lacks; they stand in a private scheme beside t
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from flairline.errors import InputError, MissingExtraError
 from flairline.imaging.measure import lesion_numbers
 from flairline.io.dicom import Series, source_headers, write_segmentation
-from flairline.io.files import remove_file, write_bytes
+from flairline.io.files import write_bytes
 from flairline.segmentation import Found
 from flairline.types import Lesion
 
@@ -56,7 +57,6 @@ def write_dicom(found: Found, folder: Path, source: Series) -> list[Path]:
     OutputError
         The folder cannot be written to.
     """
-    remove_file(folder / REPORT)  # of an earlier mask
     numbers = lesion_numbers(found.mask) if found.summary.lesions else None
     write_segmentation(folder / MASK, found.mask, source, found.summary.recipe or "", numbers)
     write_bytes(folder / REPORT, report_of(found, folder / MASK, source))
@@ -79,26 +79,29 @@ def report_of(found: Found, segmentation_file: Path, source: Series) -> bytes:
     except ModuleNotFoundError as error:
         what = "--dicom-seg"
         raise MissingExtraError(what, "dicom") from error
-    segmentation = pydicom.dcmread(segmentation_file)
     try:
-        report = highdicom.sr.EnhancedSR(
-            evidence=[segmentation, *source_headers(source)],
-            content=_content(found, segmentation),
-            series_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[segmentation.SOPInstanceUID, "report's series"]),
-            series_number=max(source.number, 0) + SERIES_NUMBER,
-            sop_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[segmentation.SOPInstanceUID, "report"]),
-            instance_number=1,
-            manufacturer="flairline",
-            is_complete=True,
-            series_description="flairline, research use only",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of values outside the standard, which came from the source
+            segmentation = pydicom.dcmread(segmentation_file)
+            name = segmentation.SOPInstanceUID
+            report = highdicom.sr.EnhancedSR(
+                evidence=[segmentation, *source_headers(source)],
+                content=_content(found, segmentation),
+                series_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[name, "report's series"]),
+                series_number=max(source.number, 0) + SERIES_NUMBER,
+                sop_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[name, "report"]),
+                instance_number=1,
+                manufacturer="flairline",
+                is_complete=True,
+                series_description="flairline, research use only",
+            )
+            buffer = BytesIO()
+            report.save_as(buffer)
+            return buffer.getvalue()
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # of headers outside the standard
         reason = " ".join(str(error).split())
         msg = f"A DICOM report on {source.describe()} cannot be written: {reason}. Run without --dicom-seg."
         raise InputError(msg) from error
-    buffer = BytesIO()
-    report.save_as(buffer)
-    return buffer.getvalue()
 
 
 def _content(found: Found, segmentation: Any) -> Any:

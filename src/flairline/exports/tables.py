@@ -15,6 +15,9 @@ GOLDEN_SHARE = 0.6180339887498949
 STRENGTHS = ((0.75, 1.0), (1.0, 0.75), (0.5, 0.95))
 """Saturation and value, in turn."""
 
+FSLEYES_ROWS = 2
+"""The fewest rows of a table that FSLeyes reads."""
+
 
 @dataclass(frozen=True)
 class Label:
@@ -50,9 +53,15 @@ def freesurfer(labels: Sequence[Label]) -> str:
 
 
 def fsleyes(labels: Sequence[Label]) -> str:
-    """A lookup table of FSLeyes: number, red, green and blue from 0 to 1, name; the background is not in it."""
+    """A lookup table of FSLeyes: number, red, green and blue from 0 to 1, name; the background is not in it.
+
+    FSLeyes (1.20) tells the kind of a file by its second line and refuses one without: a table of fewer labels gets
+    some that no voxel has.
+    """
+    unused = [Label(number, "unused", (0, 0, 0)) for number in range(len(labels) + 1, FSLEYES_ROWS + 1)]
     return _text(
-        f"{label.number} {' '.join(f'{share / 255:.6f}' for share in label.rgb)} {label.name}" for label in labels
+        f"{label.number} {' '.join(f'{share / 255:.6f}' for share in label.rgb)} {label.name}"
+        for label in (*labels, *unused)
     )
 
 
