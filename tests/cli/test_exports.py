@@ -8,7 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from ..conftest import ORIENTATIONS
+from flairline.io.nifti import write_mask, write_volume
+from flairline.synthesis.phantom import phantom
+from flairline.types import Space
+
+from ..conftest import ORIENTATIONS, rotation
 
 QUICK = ("--method", "brightest", "--brain", "none", "--no-regions", "--no-report")
 
@@ -69,3 +73,27 @@ def test_what_was_there_already_gets_no_export_and_that_is_said(tmp_path, flairl
     assert not list(tmp_path.rglob("lesions*"))
     assert "--overwrite" not in flairline(*arguments, "--label-map", "--overwrite").err
     assert list(tmp_path.rglob("lesions.nii.gz"))
+
+
+def test_a_t1_whose_head_lay_elsewhere_gets_the_mask_where_its_head_is(tmp_path, flairline):
+    """The same head in both, but the T1's header turns and shifts it: its mask has the same voxels all the same."""
+    scan, _, _ = phantom(5, 3.0, ("tumour", *("periventricular",) * 3), with_skull=True)
+    moved = np.eye(4)
+    moved[:3, :3], moved[:3, 3] = rotation(5, -4), (4.0, -6.0, 3.0)
+    space = Space(scan.space.shape, moved @ scan.space.vox_to_ras)
+    write_volume(tmp_path / "flair.nii.gz", scan.flair)
+    write_mask(tmp_path / "brain.nii.gz", scan.brain)
+    t1 = nib.Nifti1Image(scan.t1.array, space.vox_to_ras).as_reoriented(np.array([[0, -1], [1, -1], [2, 1]]))
+    nib.save(t1, tmp_path / "sub-9_T1w.nii.gz")
+    words = ("--brain", tmp_path / "brain.nii.gz", "--t1", tmp_path / "sub-9_T1w.nii.gz", "--method", "brightest")
+    flags = ("--fill-t1", "--fmriprep-roi", "--no-report", "--no-regions", "--no-cache")
+    ran = flairline("segment", tmp_path / "flair.nii.gz", *words, *flags, "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    mask = nib.load(tmp_path / "out/flair/mask.nii.gz").get_fdata() > 0
+    roi = nib.load(tmp_path / "out/flair/fmriprep/sub-9/anat/sub-9_label-lesion_roi.nii.gz")
+    np.testing.assert_allclose(roi.affine, t1.affine, atol=1e-4)
+    on_t1 = np.asarray(roi.dataobj)[::-1, ::-1] > 0  # the file's axes -> those of the phantom
+    assert 2 * (mask & on_t1).sum() / (mask.sum() + on_t1.sum()) > 0.8
+    filled = nib.load(tmp_path / "out/flair/t1_filled.nii.gz").get_fdata()[::-1, ::-1]
+    np.testing.assert_array_equal(filled[~on_t1], scan.t1.array[~on_t1])
+    assert (filled != scan.t1.array)[on_t1].mean() > 0.99

@@ -1,7 +1,8 @@
 """The lesion mask as fMRIPrep looks for it, so that lesions do not pull at its normalisation.
 
-fMRIPrep takes every image with the suffix `roi` in a subject's folder `anat`; its pages call it
-`sub-001_label-lesion_roi.nii.gz`. It must be 0 and 1, on the T1w's own grid, voxel by voxel, and there must be one T1w
+fMRIPrep takes every image with the suffix `roi` in a subject's folder `anat` (`collect_data` of niworkflows). Its pages
+have `sub-001_T1w_label-lesion_roi.nii.gz` for an example; `T1w` is no entity of BIDS there and is left out. The mask
+must be 0 and 1, on the T1w's own grid, voxel by voxel, and there must be one T1w
 (https://fmriprep.org/en/stable/workflows.html, "Cost function masking during spatial normalization";
 github.com/nipreps/fmriprep/issues/2352, github.com/nipreps/smriprep/issues/58).
 """
