@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from flairline.report.comparison import Comparison
 from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
@@ -171,6 +172,42 @@ class CohortPage:
 
 
 @dataclass(frozen=True)
+class VisitImages:
+    """One visit on the halfway grid: its FLAIR, its brain, and where lesions of each kind are (kind -> (x, y, z))."""
+
+    flair: Volume
+    brain: Mask
+    lesions: Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """Everything the page of two visits shows; both lie on one grid."""
+
+    comparison: Comparison
+    earlier: VisitImages
+    later: VisitImages
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return self.comparison.title
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What says how it was made."""
+        found = self.comparison
+        hashes = {"earlier FLAIR": found.earlier.flair_sha256, "later FLAIR": found.later.flair_sha256}
+        inputs = {name: value for name, value in hashes.items() if value}
+        about = {"recipe": found.recipe, "earlier threshold": found.earlier.threshold}
+        return {
+            "inputs": inputs,
+            "versions": found.versions,
+            "parameters": about | {"later threshold": found.later.threshold},
+        }
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of a page: where it stands (`order`, ascending), its heading and its HTML.
 
@@ -184,7 +221,7 @@ class Section:
     wide: bool = True
 
 
-Page = ScanPage | CohortPage
+Page = ScanPage | CohortPage | ComparisonPage
 """A section's `render(page: Page) -> Section | None` gives None where it has nothing to say about that page."""
 
 
