@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flairline import executor, recipes
+from flairline.cases.columns import columns_of
 from flairline.cases.names import named
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
@@ -249,6 +250,7 @@ def find(case: Case, settings: Settings) -> Found:
         subject=case.subject,
         session=case.session or None,
         site=case.site or None,
+        columns={name: value for name, value in columns_of(case).items() if name != "site"} or None,
         inputs={
             role: InputFile(file=readable(Path(path).name), sha256=sha256(Path(path)))
             for role, path in scan.sources.items()

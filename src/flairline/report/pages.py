@@ -17,6 +17,8 @@ from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 IDENTITY = ("subject", "dataset", "method", "recipe", "threshold", "inputs")
+MOST_PICTURES = 2000
+"""A cohort's page with more pictures than these is too large for a browser; then it has none, and says so."""
 DISCLAIMER = "Research use only, not for diagnosis."
 
 
@@ -80,7 +82,8 @@ class CohortScan:
     `href` is the relative address of the scan's own page, None where it has none; `metrics` are the figures against
     its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "") at the time `at` (ISO
     8601, empty where nothing was said); `folder` is the scan's folder, which its verdict is kept under; `method` is
-    named where one scan has a row for each of several methods, which then share its verdict.
+    named where one scan has a row for each of several methods, which then share its verdict; `columns` are what
+    participants.tsv or the table of cases says of it beyond its files (age, sex, scanner).
     """
 
     summary: Summary
@@ -94,6 +97,7 @@ class CohortScan:
     error: str = ""
     folder: str = ""
     method: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -138,7 +142,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Document:
-    """A table that a benchmark wrote: caption, cells as text, notes; `kind` is tables, reconstruction or ablation."""
+    """A table that was written: caption, cells as text, notes; `kind` is one of `cohort_documents.TITLES`."""
 
     kind: str
     title: str
