@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +43,40 @@ def test_two_sessions_of_one_subject(flairline, visits, tmp_path):
     assert "Name one of them" in flairline("compare", tmp_path / "o" / "sub-01", folders[1], "-o", tmp_path / "x").line
     assert not (tmp_path / "x").exists()
     assert "there is none at" in flairline("compare", folders[0], tmp_path / "none", "-o", tmp_path / "x").line
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "cohorts.md"
+
+
+def example(command: str) -> list[str]:
+    """The guide's example of a command, as words."""
+    blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    (found,) = [block.strip() for block in blocks if block.startswith(f"flairline {command} ")]
+    return shlex.split(found)[1:]
+
+
+def test_the_guides_example(flairline, visits, tmp_path):
+    ran = flairline("bids", visits, tmp_path / "OUT", "participant", "--method", "histeq", "--brain", "none")
+    assert ran.code == 0, ran.err
+    words = [re.sub("^(OUT|CHANGES)", rf"{tmp_path}/\1", word) for word in example("compare")]
+    assert flairline(*words).code == 0
+    text = GUIDE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from flairline import compare.*?)```", text, re.DOTALL)
+    told: dict[str, object] = {}
+    exec(code.replace('"OUT', f'"{tmp_path}/OUT'), told)
+    assert told["compared"].comparison.kinds["new"].later_ml == 0  # type: ignore[attr-defined]
+
+
+def test_the_guides_example_of_a_benchmark_by_columns(flairline, phantoms, tmp_path):
+    rows = ["dataset,subject,flair,truth,age,scanner"]
+    for number, case in enumerate(phantoms(4, patients=True)):
+        rows.append(f"d,{case.subject},{case.flair},{case.truth},{(30, 30, 60, 60)[number]},{'ab'[number % 2]}")
+    (tmp_path / "CASES.csv").write_text("\n".join(rows) + "\n")
+    words = [re.sub("^(OUT|CASES)", rf"{tmp_path}/\1", word) for word in example("benchmark")]
+    ran = flairline(*words, "--method", "histeq", "--pages", "none")
+    assert ran.code == 0, ran.err
+    assert "Figures by age" in ran.out
+    page = (tmp_path / "OUT" / "index.html").read_text()
+    assert "<h3>By age</h3>" in page and "Figures by further columns" in page
+    ran = flairline(*words[:-4], "--by", "hospital", "-o", tmp_path / "other")
+    assert "none called 'hospital'" in ran.line
