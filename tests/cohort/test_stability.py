@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,22 +12,22 @@ import pytest
 from flairline.cohort.stability import ALIKE, pairs, stability_of
 from flairline.recipes import DEFAULT
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
+RESULTS = Path(__file__).parents[2] / "docs" / "results" / "data"
 
 
-def test_the_file_has_the_rows_of_the_documents_table():
-    text = RESULTS.read_text(encoding="utf-8").partition("## Stability")[2].partition("\n## ")[0]
-    for recipe in sorted({pair.recipe for pair in pairs()}):
-        table = text.partition(f"| `{recipe}` |")[2]
-        for change in sorted({pair.change for pair in pairs()}):
-            (line,) = re.findall(rf"^\| {re.escape(change)} \| (.*) \|$", table.partition("\n\n")[0], re.MULTILINE)
-            known = {pair.scan: pair for pair in pairs() if (pair.recipe, pair.change) == (recipe, change)}
-            for cell, pair in zip(line.split(" | "), known.values(), strict=True):
-                percent = float(re.search(r"([+-]?[\d.]+) %", cell)[1])
+def test_the_file_has_the_rows_of_the_documents_tables():
+    for recipe in ("default", "training-free"):
+        table = json.loads((RESULTS / f"stability_{recipe.replace('-', '_')}.json").read_text(encoding="utf-8"))
+        scans = [re.sub(r" \(.*", "", title) for title in table["columns"][1:]]
+        known = {(pair.change, pair.scan): pair for pair in pairs() if pair.recipe == recipe}
+        assert len(known) == len(scans) * len(table["rows"]) == 64
+        for change, *cells in table["rows"]:
+            for scan, cell in zip(scans, cells, strict=True):
+                pair, percent = known[change, scan], float(re.search(r"([+-]?[\d.]+) %", cell)[1])
                 assert 100 * (pair.ml / pair.unchanged_ml - 1) == pytest.approx(percent, abs=0.06), (
                     recipe,
                     change,
-                    pair,
+                    scan,
                 )
 
 

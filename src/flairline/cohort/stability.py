@@ -1,6 +1,6 @@
 """How far a mask of the same head differs when the head is measured again: what `bench.stability` measured.
 
-_data/stability.csv is what ``python -m bench.stability --csv FILE`` writes (docs/results.md, Stability, shows the same
+_data/stability.csv is what ``python -m bench.stability --csv FILE`` writes (docs/results/stability.md shows the same
 rows): two raw pairs and two stripped scans, each moved, made noisier, under another coil's field, or with other
 voxels. A row is a pair of masks of one head, so it says directly how large a difference means nothing. None of these
 pairs is a second scan of a patient: what a real scanner, another day and another posture add, is not in it.
