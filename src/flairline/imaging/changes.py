@@ -23,7 +23,8 @@ from flairline.types import BoolArray, Mask, Space
 NEW, ENLARGING, STABLE, SHRINKING, RESOLVED = "new", "enlarging", "stable", "shrinking", "resolved"
 NOT_COVERED = "not covered"
 """Most of it lies where the other visit has no brain: nobody can say what became of it."""
-KINDS = (NEW, ENLARGING, STABLE, SHRINKING, RESOLVED, NOT_COVERED)
+KINDS = (NEW, ENLARGING, SHRINKING, RESOLVED, STABLE, NOT_COVERED)
+"""In the order of tables: what changed comes first."""
 
 Link = tuple[tuple[int, ...], tuple[int, ...]]
 """Numbers of the earlier and of the later visit's lesions that are one."""
