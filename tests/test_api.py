@@ -15,12 +15,12 @@ import flairline as fl
 from flairline.errors import InputError
 
 VERBS = (
-    *("segment", "benchmark", "evaluate", "fit", "recipe", "method", "protocol", "list_methods", "demo_scan"),
+    *("segment", "compare", "benchmark", "evaluate", "fit", "recipe", "method", "protocol", "list_methods", "demo_scan"),
     *("export", "fill_t1"),
 )
 NOUNS = ("Scan", "Volume", "Mask", "Case", "Found", "Space", "Threshold", "Summary", "Lesion", "errors")
 WITH_EXAMPLES = (
-    *(f"flairline.notebook.{name}" for name in ("scans", "judging", "training", "names", "exporting")),
+    *(f"flairline.notebook.{name}" for name in ("scans", "visits", "judging", "training", "names", "exporting")),
     *("flairline.segmentation", "flairline.summary"),
 )
 HEAVY = ("numpy", "nibabel", "scipy", "torch", "matplotlib", "typer", "pydantic", "numba")

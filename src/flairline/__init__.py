@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flairline.notebook.scans import demo_scan as demo_scan
     from flairline.notebook.scans import segment as segment
     from flairline.notebook.training import fit as fit
+    from flairline.notebook.visits import compare as compare
     from flairline.recipes import Recipe as Recipe
     from flairline.segmentation import Found as Found
     from flairline.summary import Summary as Summary
@@ -58,6 +59,7 @@ _NAMES = {
     "flairline.notebook.judging": ("benchmark", "evaluate"),
     "flairline.notebook.training": ("fit",),
     "flairline.notebook.exporting": ("export", "fill_t1"),
+    "flairline.notebook.visits": ("compare",),
     "flairline.notebook.names": ("recipe", "method", "protocol", "list_methods"),
     "flairline.types": ("Scan", "Volume", "Mask", "Space", "Case", "Threshold", "Lesion", "Scorer"),
     "flairline.segmentation": ("Found",),

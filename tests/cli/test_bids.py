@@ -136,7 +136,7 @@ def examples(language):
 
 @pytest.mark.parametrize("where", ["laptop", "workstation", "array"])
 def test_the_examples_of_the_guide(tmp_path, flairline, data, where):
-    laptop, workstation, array, _ = (text.strip().splitlines()[-1] for text in examples("sh"))
+    laptop, workstation, array, *_ = (text.strip().splitlines()[-1] for text in examples("sh"))
     example = {"laptop": laptop, "workstation": workstation, "array": array}[where]
     places = {"DATA": data, "OUT": tmp_path / "out", "WORK": tmp_path / "work", "$TMPDIR": tmp_path, "$subject": "02"}
     program, *words = [places.get(word, word) for word in shlex.split(example)]

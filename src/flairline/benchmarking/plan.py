@@ -40,6 +40,8 @@ class Plan:
     slices
         Score and judge so many axial slices of each scan, evenly spaced over its brain, for a method that takes minutes
         a volume; None: all.
+    by
+        Further columns of the cases (site, or of `Case.extra`) that figures are broken down by.
     """
 
     cases: Sequence[Case]
@@ -53,6 +55,7 @@ class Plan:
     incomplete: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     slices: int | None = None
+    by: Sequence[str] = ()
 
     @property
     def work(self) -> Path:

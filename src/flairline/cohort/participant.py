@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flairline import executor, recipes
+from flairline.cases.columns import PARTICIPANTS
 from flairline.cohort import counted, derivatives, memory
-from flairline.cohort.layout import PARTICIPANTS, Layout, Visit, truth_of
+from flairline.cohort.layout import Layout, Visit, truth_of
 from flairline.cohort.state import BusyError, FileStamp, ScanState, failed, key_of, locked, path_of, read_state
 from flairline.errors import FlairlineError, OutputError
 from flairline.executor import Outcome
@@ -22,12 +23,18 @@ from flairline.io.files import prepare_folder, write_bytes
 from flairline.io.logs import LOGS, write_log
 from flairline.io.nifti import read_mask, read_volume
 from flairline.io.versions import version_of
+from flairline.preprocess.atlas import load_atlas
+from flairline.preprocess.brain import BrainSource
+from flairline.preprocess.prepared import Prepared
 from flairline.segmentation import Found, Settings, find
 from flairline.summary import Summary
 from flairline.types import Scan, Threshold
 
 NEEDED_GB = 3.0
 """Memory that a worker is given where a limit says how much there is for all: torch, a raw pair, and its page."""
+
+AT_HAND = ("mni",)
+"""Atlases that lie in a package, so that a page written again can show them."""
 
 How = Literal["done", "resumed", "failed", "elsewhere"]
 
@@ -175,7 +182,7 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
 def write_pages(layout: Layout, asked: Run) -> Generator[Ended, None, None]:
     """Write the pages again of the scans that are done, of their derivatives; no scan is segmented.
 
-    Such a page shows the FLAIR as it lies in its file, and lacks the atlas beside it.
+    Such a page shows the FLAIR as it lies in its file.
     """
     for visit in layout.visits:
         state = read_state(path_of(asked.out, visit.name))
@@ -286,4 +293,15 @@ def _found_again(visit: Visit, asked: Run, state: ScanState) -> Found:
     score = read_volume(out / derivatives.score_path(visit, calibrated))
     summary = Summary.read(out / derivatives.summary_path(visit))
     threshold = summary.threshold or Threshold(float("nan"), "unknown", "unknown")
-    return Found(Scan.of(visit.name, flair, brain), score, mask, threshold, summary)
+    scan = Scan.of(visit.name, flair, brain)
+    return Found(scan, score, mask, threshold, summary, prepared=_registered_again(visit, asked, scan))
+
+
+def _registered_again(visit: Visit, asked: Run, scan: Scan) -> Prepared | None:
+    """What a page needs to show the atlas beside a scan that was registered: the atlas, and the way there."""
+    known = derivatives.read_transform(asked.out, visit)
+    if known is None or known[0] not in AT_HAND:
+        return None  # an atlas of the user's own, whose file nobody named here
+    case = visit.case(asked.root)
+    atlas = load_atlas(known[0])
+    return Prepared(case, scan, BrainSource("given", "flair"), atlas=atlas, atlas_to_native=known[1])
