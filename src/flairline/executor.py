@@ -278,14 +278,23 @@ def begin_worker(thread_count: int, worker_mb: int | None = None) -> None:
     What the user's environment says of a library's threads stays.
     """
     os.environ[THREADS_VARIABLE] = str(thread_count)
-    for variable in LIBRARIES_VARIABLES:
-        os.environ.setdefault(variable, str(thread_count))
+    tell_libraries()
     if worker_mb is not None and sys.platform == "linux":
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = worker_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == -1 else min(wanted, most), most))
+
+
+def tell_libraries() -> None:
+    """Tell libraries that are loaded from now on how many threads this process was told to use; nothing if it was not.
+
+    For a process that works itself. One that starts workers does not: they take over what its environment says.
+    """
+    if told := _threads_by_variable():
+        for variable in LIBRARIES_VARIABLES:
+            os.environ.setdefault(variable, str(told))
 
 
 def _begin_pool_worker(thread_count: int, worker_mb: int | None) -> None:
