@@ -235,7 +235,7 @@ def test_a_file_system_that_delays_renames(bids, finished, contents, tmp_path):
 
 
 @pytest.mark.parametrize("jump", [-1, 1])
-def test_a_clock_that_jumps_by_a_year_whenever_it_is_looked_at(bids, finished, contents, tmp_path, monkeypatch, jump):
+def test_a_clock_that_jumps_by_days_whenever_it_is_looked_at(bids, finished, contents, tmp_path, monkeypatch, jump):
     out, clock = tmp_path / "out", itertools.count(time.time(), jump * 365 * 86400 / 100)
     monkeypatch.setattr(time, "time", lambda: next(clock))
     monkeypatch.setattr(time, "time_ns", lambda: int(next(clock) * 1e9))
