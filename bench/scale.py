@@ -325,8 +325,8 @@ def figures_table(measured: dict[str, Any]) -> str:
             text("layout_40000_seconds", "{:.1f} s"),
         ),
         ("peak memory of the parent at 50 and at 5,000 scans of stand-in work", "at most 100 MB apart", memory),
-        ("the work folder of one scan in flight, at most", "<= 300 MB", text("work_mb_a_scan", "{:.0f} MB")),
-        ("its temporary files beside that, at most", "", text("temporary_mb_a_scan", "{:.0f} MB")),
+        ("the work folder of one scan in flight, at most", "<= 300 MB", text("work_mb_a_scan", "{:.1f} MB")),
+        ("its temporary files beside that, at most", "", text("temporary_mb_a_scan", "{:.1f} MB")),
         ("two workers of one thread over one", ">= 1.8", text("two_over_one", "{:.2f}")),
         (
             "two workers of one thread over one worker of two threads",
