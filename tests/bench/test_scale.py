@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("psutil")
 
-from bench import scale
-
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # bench is run from the repository and is in no package
+scale = importlib.import_module("bench.scale")
+sys.path.pop(0)
+
 DOCUMENT, MEASURED = ROOT / "docs" / "scale.md", ROOT / "docs" / "scale.json"
 
 

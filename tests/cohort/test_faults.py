@@ -187,7 +187,8 @@ def test_a_scheduler_that_vanishes_in_the_middle(bids, finished, contents, dask_
         when(lambda: list((out / "state").glob("sub-*.json")))
         scheduler.kill()
         assert run.wait(120) in (1, 2)  # 2 where it vanished before it could say that the first was done
-        assert "Traceback" not in run.stderr.read()
+        words = run.stderr.read()
+        assert "Traceback" not in words, words
     states = {name: read_state(path_of(out, name)) for name in VISITS}
     kept = {name for name, state in states.items() if state is not None and state.is_whole(out)}
     assert kept and all(state.error for name, state in states.items() if name not in kept)
