@@ -200,7 +200,8 @@ def test_its_batch_does_not_change_the_score(learned, models, plain_score, brain
     if not hasattr(learned, "batch"):
         pytest.skip("it has no batches")
     assert learned.batch == 16
-    one = replace(learned, batch=1).load(models(learned))(brain_scan).array
+    batch = 6 if learned.info.iterative else 1  # slice by slice these take a quarter of a minute
+    one = replace(learned, batch=batch).load(models(learned))(brain_scan).array
     np.testing.assert_allclose(one, plain_score(learned), rtol=1e-3, atol=2e-5)
 
 

@@ -2,7 +2,7 @@
 
 Baur C, Denner S, Wiestler B, Navab N, Albarqouni S. Autoencoders for unsupervised anomaly segmentation in brain MR
 images: a comparative study. Medical Image Analysis 2021. A network takes images (n, 1, size, size) in [0, 1] and gives
-an `Output`. Another bottleneck (a mixture, a tanh) is one more branch of `bottleneck_of`.
+an `Output`. Another bottleneck is one more entry of `bottleneck_of`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Architecture:
     bottom
         Side of the smallest feature map.
     bottleneck
-        "dense" and "vae" have `latent` numbers, "spatial" has the smallest feature map.
+        "dense" and "vae" have `latent` numbers, "spatial" has the smallest feature map; "mixture" has `latent` numbers
+        and "mixture_spatial" so many at each place of the smallest feature map (`networks.mixture`).
     norm
         "affine" is what the published code computes: its batch norm never left inference mode, so that it scales and
         shifts each channel and normalises nothing.
@@ -47,17 +48,26 @@ class Architecture:
         Share of the bottleneck's units that is dropped.
     skip_dropout
         Share of the skip connections' channels that is dropped, where there are any.
+    components, latent_w
+        Of a mixture: how many there are, and numbers (of each place) that decide where they lie.
+    legacy_responsibilities, legacy_bypass
+        Of a mixture, see `networks.mixture`: slips of published code, stored because a network that was trained with
+        one must be scored with it.
     """
 
     size: int = 128
     filters: int = 32
     max_filters: int = 128
     bottom: int = 8
-    bottleneck: Literal["dense", "spatial", "vae"] = "dense"
+    bottleneck: Literal["dense", "spatial", "vae", "mixture", "mixture_spatial"] = "dense"
     latent: int = 128
     norm: Norm = "batch"
     dropout: float = 0.1
     skip_dropout: float = 0.5
+    components: int = 9
+    latent_w: int = 1
+    legacy_responsibilities: bool = False
+    legacy_bypass: bool = False
 
     @property
     def widths(self) -> list[int]:
