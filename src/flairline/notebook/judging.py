@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from flairline.errors import InputError
 from flairline.notebook.given import cases_of, folder_or_scratch
 from flairline.notebook.names import protocol as known_protocol
 from flairline.notebook.names import recipe
-from flairline.types import Case
+from flairline.types import Case, Scorer
 
 if TYPE_CHECKING:
     from flairline.benchmarking.run import Finished
@@ -26,6 +26,7 @@ def benchmark(
     out: Path | str | None = None,
     jobs: int = 1,
     seed: int = 0,
+    own: Mapping[str, Scorer] | None = None,
 ) -> Finished:
     """Judge methods against truths, all by one protocol.
 
@@ -43,6 +44,9 @@ def benchmark(
         Processes to work in.
     seed
         Seed of the bootstrap intervals.
+    own
+        Scorers of your own, by the name they shall have: functions from a `Scan` to a `Volume` on its grid, higher is
+        more abnormal, zero outside the brain. With several processes they must be functions of a module.
 
     Returns
     -------
@@ -73,11 +77,12 @@ def benchmark(
     >>> 0.1 < dice.value < 1
     True
     """
+    from flairline.benchmarking.scorer_source import ScorerSource
     from flairline.benchmarking.seen import seen_cases
     from flairline.benchmarking.source import RecipeSource
 
     judged = cases_of(cases)
-    sources = []
+    sources: list[MapSource] = [ScorerSource(name, scorer) for name, scorer in (own or {}).items()]
     with folder_or_scratch(out) as folder:
         for chosen in map(recipe, methods):
             if seen := seen_cases(chosen, judged):
