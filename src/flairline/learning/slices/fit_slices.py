@@ -63,9 +63,7 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
         The training to go on with is another one.
     """
     run.check_preset(method.presets)
-    training, architecture = TRAININGS[run.preset], Architecture(**method.architectures[run.preset])
-    if method.legacy_affine_norm:
-        architecture = replace(architecture, norm="affine")
+    training, architecture = TRAININGS[run.preset], method.architecture(run.preset)
     run = run.on(method.device)
     run = replace(run, device=chosen_device(run.device))
     prepare_folder(run.folder)

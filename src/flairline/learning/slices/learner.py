@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from flairline.learning.learner import Learner
@@ -50,6 +50,13 @@ class SliceLearner(Learner, ABC):
     def presets(self) -> tuple[str, ...]:
         """Names of the presets that it can be trained by."""
         return tuple(name for name in TRAININGS if name in self.architectures)
+
+    def architecture(self, preset: str) -> Architecture:
+        """What a preset's network is built from; stored in the model folder, and what a scorer builds it from again."""
+        from flairline.learning.networks.autoencoders import Architecture
+
+        made = Architecture(**self.architectures[preset])
+        return replace(made, norm="affine") if self.legacy_affine_norm else made
 
     @abstractmethod
     def network(self, architecture: Architecture) -> Module:
