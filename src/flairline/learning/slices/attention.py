@@ -22,7 +22,7 @@ def attention_scores(
     """Which pixels drive the latent code from the prior, and the reconstruction, both (n, 1, S, S).
 
     The map is the sum over channels k of alpha_k A_k, where A is the feature map of the encoder's stage and alpha_k the
-    mean over its places of the target's gradient towards A_k; it is brought to the slices' size by linear interpolation.
+    mean over its places of the target's gradient towards A_k; linear interpolation brings it to the slices' size.
     Nothing is divided by what else is in the slice or in the batch: a slice at the prior has no attention.
 
     Parameters

@@ -20,7 +20,7 @@ from flairline.learning.model import WEIGHTS, ModelFolder, fill
 from flairline.learning.networks.autoencoders import Architecture
 from flairline.learning.run import TrainingRun
 from flairline.learning.slices.learner import SliceLearner
-from flairline.learning.slices.presets import TRAININGS, Training
+from flairline.learning.slices.presets import Training
 from flairline.learning.slices.slice_cache import SliceStore, TrainingSlices, ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid
 
@@ -63,7 +63,7 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
         The training to go on with is another one.
     """
     run.check_preset(method.presets)
-    training, architecture = TRAININGS[run.preset], Architecture(**method.architectures[run.preset])
+    training, architecture = method.trainings[run.preset], Architecture(**method.architectures[run.preset])
     if method.legacy_affine_norm:
         architecture = replace(architecture, norm="affine")
     run = run.on(method.device)

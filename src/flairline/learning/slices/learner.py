@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from flairline.learning.learner import Learner
-from flairline.learning.slices.presets import TRAININGS, Architectures
+from flairline.learning.slices.presets import TRAININGS, Architectures, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +46,8 @@ class SliceLearner(Learner, ABC):
 
     architectures: ClassVar[Architectures]
     """Preset (paper, small, test) -> values of `networks.autoencoders.Architecture`."""
+    trainings: ClassVar[Mapping[str, Training]] = TRAININGS
+    """Preset -> how it is trained."""
 
     @property
     def presets(self) -> tuple[str, ...]:
