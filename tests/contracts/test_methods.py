@@ -222,12 +222,11 @@ def test_a_little_training_improves_its_objective(learned, healthy, tmp_path):
     from torch.utils.data import DataLoader
 
     from flairline.learning.loop import Budget
-    from flairline.learning.networks.autoencoders import Architecture
     from flairline.learning.slices.slice_cache import ValidationSlices, store_slices
     from flairline.learning.slices.slices import SliceGrid
 
     torch.manual_seed(0)
-    architecture = Architecture(**learned.architectures["test"])
+    architecture = learned.sizes_of("test")
     objective = learned.objective(learned.network(architecture), Budget(60), 3e-3)
     stores = store_slices(healthy, SliceGrid(architecture.size), tmp_path)
     training, held = (next(iter(DataLoader(ValidationSlices(part, 32), 32))) for part in (stores[:2], stores[2:]))

@@ -97,11 +97,19 @@ class Objective(lightning.LightningModule, ABC):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _rate(self, step: int) -> float:
-        done = step / self.budget.steps
+    def spent(self, step: int | None = None) -> float:
+        """Share of the budget, in steps or in minutes, that is spent: from 0, and 1 or more at the end.
+
+        Of `step`, where it is given, else of the step that comes next.
+        """
+        done = (self.global_step if step is None else step) / self.budget.steps
         timer = self._timer()
         if timer is not None:
             done = max(done, timer.time_elapsed("train") / (60 * self.budget.max_minutes))
+        return done
+
+    def _rate(self, step: int) -> float:
+        done = self.spent(step)
         return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
 
     def _timer(self) -> Timer | None:

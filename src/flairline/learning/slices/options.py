@@ -189,3 +189,35 @@ class Similarity:
     window: int = 11
     sigma: float = 1.5
     rim: int = 5
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Scores from the tokens of a slice that transformers hold for unlikely (Pinaya et al. 2021).
+
+    Attributes
+    ----------
+    score
+        "likelihood": minus the log-probability of each cell's token. "restoration": unlikely tokens are drawn anew, and
+        the score is the residual. "restoration_masked": that residual where tokens were drawn anew, so that what the
+        codebook cannot show does not count.
+    healthy_share
+        Tokens as unlikely as the least likely such share of held-out healthy ones are drawn anew.
+    threshold
+        A probability in the place of `healthy_share`; the paper's, chosen on its own held-out data, is .005 where it
+        could be read of.
+    sampler
+        "sequential": each token drawn given the ones before it, as they are by then. "parallel": all at once given the
+        slice's own, which is one pass, and less faithful.
+    samples
+        Restorations of each ordering; the score is the mean over all.
+    smoothing
+        Width of the Gaussian over the mask of "restoration_masked" in pixels of a slice of 128; 5 of 224 as published.
+    """
+
+    score: str = "restoration_masked"
+    healthy_share: float = 0.01
+    threshold: float | None = None
+    sampler: str = "sequential"
+    samples: int = 1
+    smoothing: float = 2.9

@@ -29,8 +29,8 @@ def ssim(images: Tensor, others: Tensor, options: Similarity) -> Tensor:
     """
     side, sigma = _window(images.shape[-1], options)
     around = (side // 2,) * 4
-    padded = (functional.pad(part, around) for part in (others, images))
-    return compute_ssim_and_cs(*padded, spatial_dims=2, kernel_size=(side, side), kernel_sigma=(sigma, sigma))[0]
+    x, y = functional.pad(others, around), functional.pad(images, around)
+    return compute_ssim_and_cs(x, y, spatial_dims=2, kernel_size=(side, side), kernel_sigma=(sigma, sigma))[0]
 
 
 def _window(size: int, options: Similarity) -> tuple[int, float]:

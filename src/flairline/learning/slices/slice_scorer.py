@@ -87,12 +87,10 @@ class SliceScorer:
     def _network(self) -> tuple[Any, Any]:
         try:
             import torch
-
-            from flairline.learning.networks.autoencoders import Architecture
         except ModuleNotFoundError as error:
             raise MissingExtraError(self.method.name, "deep") from error
         try:
-            network = self.method.network(Architecture(**self.architecture))
+            network = self.method.network(self.method.sizes(self.architecture))
         except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             path = self.model.path / CONFIG
             msg = f"{path} describes a network that cannot be built ({error}). Train the model again."
