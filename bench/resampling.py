@@ -83,7 +83,7 @@ def main() -> None:
 
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    model = Method().network(Method().sizes_of(given.preset)).eval().requires_grad_(False)
+    model = Method().network(Method().architecture(given.preset)).eval().requires_grad_(False)
     images, brain = slices(given.slices, model.sizes.size)
     sequences = model.in_order(model.tokens(images))
     inside = adaptive_max_pool2d(brain, model.sizes.side).flatten(1) > 0

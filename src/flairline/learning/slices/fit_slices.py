@@ -62,7 +62,7 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
         The training to go on with is another one.
     """
     run.check_preset(method.presets)
-    training, architecture = method.trainings[run.preset], method.sizes_of(run.preset)
+    training, architecture = method.trainings[run.preset], method.architecture(run.preset)
     run = run.on(method.device)
     run = replace(run, device=chosen_device(run.device))
     prepare_folder(run.folder)
@@ -141,7 +141,8 @@ def _on_healthy(
         score, _ = method.score_slices(network, images, brains)
         scores.append(score[brains > 0].detach().float().cpu())
     quantiles = healthy_quantiles(method.name, torch.cat(scores).numpy())
-    return {"l1_healthy": errors / pixels, "healthy_quantiles": quantiles}
+    known = {} if math.isnan(errors) else {"l1_healthy": errors / pixels}  # not every method reconstructs
+    return {**known, "healthy_quantiles": quantiles}
 
 
 def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
@@ -153,6 +154,10 @@ def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
         if best is None or best != best
         else f"The weights are those of the best validation value, {best:.4f}."
     )
+    error = ""
+    if "l1_healthy" in config:
+        value = config["l1_healthy"]
+        error = f"\nReconstruction error on the held-out slices: {value:.4f} a brain pixel (images are in [0, 1])."
     return Card(
         family,
         about=(
@@ -163,8 +168,7 @@ def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
         data=data_section(training, f"{training['slices']} slices"),
         training=(
             f"Preset {config['preset']}, seed {config['seed']}, {training['steps']} steps in\n"
-            f"{training['seconds']:.0f} seconds. {chosen}\nReconstruction error on the held-out slices:"
-            f" {config['l1_healthy']:.4f} a brain pixel (images are in [0, 1])."
+            f"{training['seconds']:.0f} seconds. {chosen}{error}"
         ),
         curve=curve_rows(training["curve"]["steps"], training["curve"]["values"]),
         sources=scans_table(training),

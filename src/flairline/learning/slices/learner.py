@@ -61,7 +61,7 @@ class SliceLearner(Learner, ABC):
 
         return Architecture(**values)
 
-    def sizes_of(self, preset: str) -> Any:
+    def architecture(self, preset: str) -> Any:
         """The sizes that a preset trains.
 
         Raises

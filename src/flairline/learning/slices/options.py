@@ -221,3 +221,21 @@ class Resampling:
     sampler: str = "sequential"
     samples: int = 1
     smoothing: float = 2.9
+
+
+@dataclass(frozen=True)
+class PatchSearch:
+    """How far a patch is from the healthy ones that lie where it lies.
+
+    Attributes
+    ----------
+    place_reach, level_reach
+        Healthy patches count that lie within so many steps of the grid of patches in the slice, and within so many of
+        the memory's heights. Where there is none, all count.
+    min_brain_share
+        Patches with less brain are not looked at.
+    """
+
+    place_reach: int = 2
+    level_reach: int = 2
+    min_brain_share: float = 0.5
