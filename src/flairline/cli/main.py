@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flairline.cli import benchmark, bids, datasets, demo, evaluate, fit, methods, report, segment, serve
+from flairline.cli import benchmark, bids, datasets, demo, evaluate, fit, methods, report, segment, serve, synthesise
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
 from flairline.errors import FlairlineError, lacking
 
@@ -117,6 +117,7 @@ COMMANDS = {
     "report": report,
     "serve": serve,
     "fit": fit,
+    "synthesise": synthesise,
     "methods": methods,
     "demo": demo,
 }
