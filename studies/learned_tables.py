@@ -34,8 +34,8 @@ def write_tables(results: Path) -> list[Path]:
         sentences(found),
         "![Oracle Dice against the reconstruction error on healthy slices](learned.png)",
         f"By the protocol `{FIRST}`. Lines need no training here and are those of all slices. A triangle was judged on"
-        " few slices; a hollow mark had not converged, or too little was monitored to say; right of the grey line stands"
-        " what reconstructs nothing.",
+        " few slices; a hollow mark had not converged, or too little was monitored to say; right of the grey line"
+        " stands what reconstructs nothing.",
         *(table(found, protocol) for protocol in _protocols(found)),
         *(paper_table(found, number) for number in TABLES),
     ]
