@@ -4,7 +4,7 @@ PYTHON ?= python3
 # version that constraints.txt has a small torch for, pip would fetch gigabytes of CUDA libraries.
 ifeq ($(PYTHON),python3)
 VENV := .venv
-EXTRAS ?= deep,dicom,cluster,paper,test
+EXTRAS ?= deep,dicom,cluster,paper,docs,test
 else
 # A shim of pyenv is there for versions that are not switched on; then the version itself is taken.
 FOUND := $(firstword $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null) \
@@ -22,7 +22,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 TESTS ?= tests
 
-.PHONY: help setup demo test test-faults check bench clean
+.PHONY: help setup demo test test-faults check docs bench clean
 
 help:
 	@echo "make setup  everything, in .venv (PYTHON=python3.13: in .venv-3.13, without torch)"
@@ -30,6 +30,7 @@ help:
 	@echo "make test   all tests (FLAIRLINE_DATA=folder of the real scans, where you have them; TESTS=tests/io: some)"
 	@echo "make test-faults  kills workers, runs and schedulers; on a quiet machine"
 	@echo "make check  ruff, mypy, import-linter"
+	@echo "make docs   the documentation in site/, strictly: a broken link or an undocumented public name fails"
 	@echo "make bench  speed and memory against the published recipe"
 
 setup: $(VENV)/.done
@@ -64,8 +65,12 @@ check: $(VENV)/.done
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.done
+	$(VENV)/bin/python -m studies.tables --check
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
 bench: $(VENV)/.done
 	for bench in evaluate preprocess report cohort; do $(VENV)/bin/python -m bench.$$bench || exit; done
 
 clean:
-	rm -rf $(VENV) $(wildcard .venv-*) demo-out
+	rm -rf $(VENV) $(wildcard .venv-*) demo-out site

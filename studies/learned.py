@@ -7,9 +7,9 @@ trains each family for `LONGER` or 4 minutes at the preset `small` (on a GPU `pa
 it on brats2015, mslub and msseg2015 by `sound` and `baur`; what takes minutes a volume on 12 axial slices of each scan,
 evenly spaced over its brain, with the lines and the method whose model it reads beside it on the same slices.
 
-RESULTS/learned/METHOD.json is written when a method is done, and only what has none is run: the same command goes on
-where it stopped. Tables and the figure are drawn from these files (`studies.learned_tables`). `--quick` does all of it
-on phantoms in a minute or two.
+RESULTS/data/learned/METHOD.json is written when a method is done, and only what has none is run: the same command goes
+on where it stopped. Tables and the figure are drawn from these files (`studies.learned_tables`). `--quick` does all of
+it on phantoms in a minute or two.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flairline import recipes, registry
@@ -94,7 +95,7 @@ class Zoo:
 
     def result(self, method: str) -> Path:
         """The file of a method's result."""
-        return self.results / "learned" / f"{method}.json"
+        return self.results / "data" / "learned" / f"{method}.json"
 
 
 def learning() -> dict[str, str]:
@@ -108,6 +109,13 @@ def learning() -> dict[str, str]:
         if method is not None and method.info.learns_from == "scans":
             found[name] = method.family
     return found
+
+
+def when_and_what() -> dict[str, str]:
+    """Date of today and short hash of this code."""
+    command = ["git", "rev-parse", "--short=7", "HEAD"]
+    asked = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return {"date": datetime.now(UTC).date().isoformat(), "commit": asked.stdout.strip() or "0000000"}
 
 
 def iterative(name: str) -> bool:
@@ -194,6 +202,7 @@ def run_method(zoo: Zoo, name: str, family: str, also_few: bool) -> Learned:
         l1_healthy=float(config.get("l1_healthy", float("nan"))),
         seconds_a_volume=seconds_a_volume(zoo, shown, few),
         scores=tuple(scores),
+        **when_and_what(),
     )
     write_result(zoo.result(name), result)
     return result
@@ -205,7 +214,7 @@ def run_line(zoo: Zoo, name: str) -> Learned:
     seconds, published = seconds_a_volume(zoo, name, None), ""
     if name in registry.names("methods"):
         published = load_method(name).info.published_as
-    result = Learned(name, "", published, "", scores=scores, seconds_a_volume=seconds)
+    result = Learned(name, "", published, "", scores=scores, seconds_a_volume=seconds, **when_and_what())
     write_result(zoo.result(name), result)
     return result
 

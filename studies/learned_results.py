@@ -54,6 +54,10 @@ class Learned:
     l1_healthy: float = NAN
     seconds_a_volume: float = NAN
     scores: tuple[Score, ...] = ()
+    commit: str = ""
+    """Short hash of the code that was measured."""
+    date: str = ""
+    """Of the measurement, ISO."""
 
     def value(self, dataset: str, protocol: str, slices: str, metric: str) -> float:
         """A score; NaN where it was not measured."""

@@ -1,6 +1,7 @@
-"""Tables, sentences and the figure of the zoo, drawn from its JSON: ``python -m studies.learned_tables RESULTS``.
+"""Tables, sentences and the figure of the zoo, drawn from its JSON: ``python -m studies.learned_tables docs/results``.
 
-Writes RESULTS/learned.md, RESULTS/learned.png and RESULTS/learned.svg from RESULTS/learned/*.json.
+Writes RESULTS/zoo.md, RESULTS/zoo.png and .svg, and the tables as `studies.tables` has them, from
+RESULTS/data/learned/*.json.
 """
 
 from __future__ import annotations
@@ -12,35 +13,64 @@ from pathlib import Path
 from typing import Any
 
 from flairline.benchmarking.paper import published
-from flairline.io.files import write_bytes, write_text
-from flairline.io.tables import markdown_text
+from flairline.io.files import write_bytes, write_json, write_text
+from studies import tables
 from studies.learned_results import NAN, Learned, read_results
 
+COMMAND = "python -m studies.learned -o OUT --results docs/results"
 FIRST, PUBLISHED_BY = "sound", "baur"
 LINE = "histeq"
 METRICS = ("dice_oracle", "auprc", "auroc")
 AS_PUBLISHED = {"brats2015": "BraTS", "mslub": "MSLUB", "msseg2015": "MSSEG2015"}
 TABLES = {"2": (("MSLUB", "MSSEG2015"), METRICS), "3": (("BraTS", "MSLUB", "WMH"), METRICS[:1])}
 """Table of the paper -> its data sets and metrics."""
+FIGURE = (
+    f"By the protocol `{FIRST}`. Lines need no training here and are those of all slices. A triangle was judged on few"
+    " slices; a hollow mark had not converged, or too little was monitored to say; right of the grey line stands what"
+    " reconstructs nothing."
+)
+BESIDE_PAPER = (
+    f"Ours by the protocol `{PUBLISHED_BY}`, on the few scans above (BraTS: 2015) and after training on synthetic"
+    " people, then the published value, on other training data and whole data sets: no two numbers of a cell are of the same"
+    ' data. "-": there is none.'
+)
+
+Cells = tuple[list[str], list[list[str]]]
+"""Columns and lines of a table."""
 
 
 def write_tables(results: Path) -> list[Path]:
     """Write what can be drawn of the results that are there; nothing if there are none."""
-    found = read_results(results / "learned")
+    found = read_results(results / "data" / "learned")
     if not any(result.scores for result in found):
         return []
+    made = {f"zoo_{protocol}": table(found, protocol) for protocol in _protocols(found)}
+    made |= {f"zoo_table_{which}": paper_table(found, which) for which in TABLES}
+    last = max(found, key=lambda result: result.date)
+    for name, (columns, rows) in made.items():
+        measured = {"command": COMMAND, "commit": last.commit, "date": last.date, "columns": columns, "rows": rows}
+        write_json(results / "data" / f"{name}.json", measured)
     parts = [
         "# Every system on the same training data",
+        "*For whoever asks what each system finds after training that anyone can repeat. [The headlines](index.md).*",
         sentences(found),
-        "![Oracle Dice against the reconstruction error on healthy slices](learned.png)",
-        f"By the protocol `{FIRST}`. Lines need no training here and are those of all slices. A triangle was judged on"
-        " few slices; a hollow mark had not converged, or too little was monitored to say; right of the grey line"
-        " stands what reconstructs nothing.",
-        *(table(found, protocol) for protocol in _protocols(found)),
-        *(paper_table(found, number) for number in TABLES),
+        "![Oracle Dice against the reconstruction error on healthy slices](zoo.png)",
+        FIGURE,
     ]
-    write_text(results / "learned.md", "\n\n".join(parts) + "\n")
-    return [results / "learned.md", *write_figure(results, found)]
+    for protocol in _protocols(found):
+        head = f"## By the protocol `{protocol}`\n\nEach cell of a data set: oracle Dice, AUPRC, AUROC."
+        parts += [head, _place(f"zoo_{protocol}")]
+    for which in TABLES:
+        parts += [f"## Table {which} of the paper\n\n{BESIDE_PAPER}", _place(f"zoo_table_{which}")]
+    page = results / "zoo.md"
+    write_text(page, "\n\n".join(parts) + "\n")
+    write_text(page, tables.filled(page))
+    return [page, *write_figure(results, found)]
+
+
+def _place(name: str) -> str:
+    """Where `studies.tables` writes a table."""
+    return f"<!-- table: data/{name}.json -->\n<!-- end -->"
 
 
 def sentences(found: Sequence[Learned]) -> str:
@@ -72,7 +102,7 @@ def beats(result: Learned, found: Sequence[Learned], line: str, dataset: str, pr
     return other is not None and result.value(*where) > other.value(*where)
 
 
-def table(found: Sequence[Learned], protocol: str) -> str:
+def table(found: Sequence[Learned], protocol: str) -> Cells:
     """One row a method and kind of slices: training, whether it converged, and its scores on each data set."""
     datasets = _datasets(found)
     columns = ["method", "slices", *datasets, "trained on", "preset", "minutes", "steps", "converged"]
@@ -89,11 +119,10 @@ def table(found: Sequence[Learned], protocol: str) -> str:
             ends = [number(result.l1_healthy, 4), number(result.seconds_a_volume, 1), ", ".join(better) or "-"]
             cells = [", ".join(number(value) for value in three) for three in values]
             rows.append([f"`{result.method}`", slices, *cells, *training, *ends])
-    head = f"## By the protocol `{protocol}`\n\nEach cell: oracle Dice, AUPRC, AUROC.\n\n"
-    return head + markdown_text(columns, rows)
+    return columns, rows
 
 
-def paper_table(found: Sequence[Learned], which: str) -> str:
+def paper_table(found: Sequence[Learned], which: str) -> Cells:
     """A table of the paper with a column for every system: ours, then the published value, "-" where there is none."""
     datasets, metrics = TABLES[which]
     known = {key: value for key, value in published.values().items() if key[0] == which}
@@ -113,12 +142,7 @@ def paper_table(found: Sequence[Learned], which: str) -> str:
                 on = f" ({result.slices} slices)" if few and result is not None else ""
                 cells.append(f"{number(measured)}{on} / {number(value)}")
             rows.append([dataset, metric, *cells])
-    head = (
-        f"## Table {which} of the paper\n\nOurs by the protocol `{PUBLISHED_BY}`, on the few scans above (BraTS: 2015)"
-        " and after training on synthetic people / published, on other training data and whole data sets. No two"
-        " numbers of a cell are of the same data.\n\n"
-    )
-    return head + markdown_text(["data set", "metric", *names], rows)
+    return ["data set", "metric", *names], rows
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -138,8 +162,8 @@ def write_figure(results: Path, found: Sequence[Learned]) -> list[Path]:
         content = io.BytesIO()
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "learned"}):
             figure.savefig(content, format=suffix, dpi=110, metadata={"Date": None} if suffix == "svg" else None)
-        write_bytes(results / f"learned.{suffix}", content.getvalue())
-        paths.append(results / f"learned.{suffix}")
+        write_bytes(results / f"zoo.{suffix}", content.getvalue())
+        paths.append(results / f"zoo.{suffix}")
     return paths
 
 

@@ -225,7 +225,7 @@ def flairline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(autouse=True)
 def loggers_stay_on() -> Iterator[None]:
-    """A library that configures logging disables flairline's loggers, and a later test in this process hears nothing."""
+    """A library that configures logging disables flairline's loggers, and later tests in this process hear nothing."""
     yield
     known = logging.Logger.manager.loggerDict
     off = [name for name, it in known.items() if name.startswith("flairline") and getattr(it, "disabled", False)]

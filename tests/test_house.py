@@ -364,7 +364,9 @@ def test_the_layers_hold():
     assert contract.get("ignore_imports", []) == []
     # In a process of its own: import-linter configures logging and so disables every logger that is there already.
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
-    linted = subprocess.run([*command, "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True)
+    linted = subprocess.run(
+        [*command, "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True
+    )
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 

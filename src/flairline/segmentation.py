@@ -333,7 +333,7 @@ def _side_flags(scan: Scan) -> tuple[quality.Flag, ...]:
     if scan.space.sides_known:
         return ()
     reason = "left and right are not known: the file's header says no orientation (no valid qform or sform)"
-    return (quality.Flag("sides_known", 0.0, reason),)
+    return (quality.Flag("orientation", 0.0, reason),)
 
 
 def _input_file(path: Path) -> InputFile:

@@ -41,9 +41,10 @@ def scores(kept, dice, dataset="mslub", protocol="baur", slices="all"):
 def found(kept):
     """Lines, one method that the paper has and that beats histeq, one on 12 slices, one that has not converged."""
     few = (*scores(kept, 0.4), *scores(kept, 0.6, slices="12"))
+    when = {"date": "2026-11-26", "commit": "abcdef0"}
     ae = {"convergence": "yes", "l1_healthy": 0.05, "seconds": 240.0, "steps": 900, "preset": "small"}
     return [
-        kept.Learned("ae_dense", "ae_dense", "AE (dense)", "200 people", **ae, scores=scores(kept, 0.5)),
+        kept.Learned("ae_dense", "ae_dense", "AE (dense)", "200 people", **ae, **when, scores=scores(kept, 0.5)),
         kept.Learned("histeq", "", "FLAIR histogram equalisation", "", scores=few),
         kept.Learned("newer", "newer", "", "200 people", convergence="no", scores=scores(kept, 0.1)),
         kept.Learned("slow", "vae", "VAE (restoration)", "200 people", scores=scores(kept, 0.5, slices="12")),
@@ -89,29 +90,32 @@ def test_a_method_is_compared_on_its_own_slices(tables, found):
 
 
 def test_the_papers_tables_have_a_column_for_every_system_and_no_invented_number(tables, found):
-    lines = [line.strip("| ").split(" | ") for line in tables.paper_table(found, "2").splitlines() if line[:1] == "|"]
-    columns, rows = lines[0], {tuple(line[:2]): dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
+    columns, lines = tables.paper_table(found, "2")
+    rows = {tuple(line[:2]): dict(zip(columns, line, strict=True)) for line in lines}
     assert {"AE (dense)", "f-AnoGAN", "newer", "FLAIR histogram equalisation"} <= set(columns)
     assert "ae_dense" not in columns and "histeq" not in columns  # their columns have the paper's names
     dice = rows["MSLUB", "dice_oracle"]
     assert dice["AE (dense)"] == "0.500 / 0.271" and dice["f-AnoGAN"] == "- / 0.283"
     assert dice["newer"] == "0.100 / -" and dice["VAE (restoration)"] == "0.500 (12 slices) / 0.333"
     assert rows["MSSEG2015", "auroc"]["SSAE (spatial)"] == "- / -"
-    third = tables.paper_table(found, "3")
-    assert "| BraTS | dice_oracle | - / 0.759 |" in third and "WMH" in third
+    columns, lines = tables.paper_table(found, "3")
+    assert columns[2] == "VQ-VAE + transformer" and lines[0][:3] == ["BraTS", "dice_oracle", "- / 0.759"]
+    assert [line[0] for line in lines] == ["BraTS", "MSLUB", "WMH"]
 
 
 def test_table_and_figure_are_drawn_of_the_files_alone(kept, tables, tmp_path, found):
     assert tables.write_tables(tmp_path) == []
     for result in found:
-        kept.write_result(tmp_path / "learned" / f"{result.method}.json", result)
-    assert [path.name for path in tables.write_tables(tmp_path)] == ["learned.md", "learned.png", "learned.svg"]
-    text = (tmp_path / "learned.md").read_text()
+        kept.write_result(tmp_path / "data" / "learned" / f"{result.method}.json", result)
+    assert [path.name for path in tables.write_tables(tmp_path)] == ["zoo.md", "zoo.png", "zoo.svg"]
+    text = (tmp_path / "zoo.md").read_text()
     assert "| `ae_dense` | all | 0.500, 0.500, - | 200 people | small | 4.0 | 900 | yes | 0.0500 | - | mslub |" in text
-    assert text.count("| `histeq` |") == 2 and "](learned.png)" in text
-    before = (tmp_path / "learned.svg").read_bytes()
+    assert text.count("| `histeq` |") == 2 and "](zoo.png)" in text
+    assert text == importlib.import_module("studies.tables").filled(tmp_path / "zoo.md")
+    assert "*`python -m studies.learned -o OUT --results docs/results`, 2026-11-26, commit abcdef0.*" in text
+    before = (tmp_path / "zoo.svg").read_bytes()
     tables.write_tables(tmp_path)
-    assert (tmp_path / "learned.svg").read_bytes() == before and b">mslub</text>" in before
+    assert (tmp_path / "zoo.svg").read_bytes() == before and b">mslub</text>" in before
 
 
 def test_the_figure_has_lines_marks_and_hollow_ones(tables, found):
@@ -171,7 +175,7 @@ def test_the_whole_of_it_on_phantoms(learned, kept, tmp_path, capsys):
     pytest.importorskip("lightning")
     words = ["--quick", "-o", str(tmp_path), "--method", "vae_restoration"]
     assert learned.main(words) == 0
-    results = {result.method: result for result in kept.read_results(tmp_path / "results" / "learned")}
+    results = {result.method: result for result in kept.read_results(tmp_path / "results" / "data" / "learned")}
     assert set(results) == {"histeq", "intensity", "highpass", "vae_restoration"}
     slow = results["vae_restoration"]
     assert (slow.family, slow.preset, slow.slices, slow.trained_on) == (
@@ -181,7 +185,7 @@ def test_the_whole_of_it_on_phantoms(learned, kept, tmp_path, capsys):
     assert slow.steps == 40 and slow.l1_healthy > 0 and slow.convergence in ("yes", "no")
     assert 0 <= slow.value("mslub", "sound", "12", "dice_oracle") <= 1
     assert not math.isnan(results["histeq"].value("mslub", "native", "12", "auroc"))
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "learned").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results" / "data" / "learned").iterdir()}
     assert learned.main(words) == 0  # nothing is left to do
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert str(tmp_path) not in (tmp_path / "results" / "learned" / "vae_restoration.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "results" / "data" / "learned" / "vae_restoration.json").read_text()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.evaluation.counts import N_REPLICATES, Counts, poisson_weights
+from flairline.evaluation.pooled import pooled_metric
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_text
 from flairline.io.tables import csv_of
@@ -79,8 +80,10 @@ def rows_of_cohort(
     for name in registry.names("metrics"):
         metric = registry.load("metrics", name)
         if "counts" in inspect.signature(metric).parameters:
-            interval = _interval(metric, counts) if len(set(patients)) > 1 else (NAN, NAN)
-            pooled.append(Row(*start, COHORT, name, metric(counts=counts), counts.n_scans, *interval))
+            value = pooled_metric(name, metric, counts)
+            has_interval = len(set(patients)) > 1 and not np.isnan(value)
+            interval = _interval(metric, counts) if has_interval else (NAN, NAN)
+            pooled.append(Row(*start, COHORT, name, value, counts.n_scans, *interval))
     for name in sorted({name for scan in measured for name in scan.values}):
         of_scans = np.array([scan.values.get(name, np.nan) for scan in measured])
         n = int(np.count_nonzero(~np.isnan(of_scans)))

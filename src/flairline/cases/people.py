@@ -222,9 +222,7 @@ def _classes_of(path: Path) -> NDArray[np.uint8]:
         sides = " x ".join(f"{side:.3g}" for side in volume.space.spacing_mm)
         msg = f"Wanted a label map at 1 mm, but {path} has voxels of {sides} mm. Resample it by nearest neighbour."
         raise InputError(msg)
-    labels = np.rint(volume.array).astype(np.int32)
-    white = set(tissue.FREESURFER[tissue.WHITE]) & set(np.unique(labels).tolist())
-    if not white:
+    if not np.isin(volume.array, tissue.FREESURFER[tissue.WHITE]).any():
         msg = f"Wanted a label map with FreeSurfer's numbers (2 and 41: white matter), but {path} has none of these."
         raise InputError(msg)
     return tissue.to_classes(volume.array)

@@ -22,6 +22,7 @@ from flairline.cohort.layout import Visit, natural, participants_of
 from flairline.cohort.state import STATES, ScanState, locked, states_of
 from flairline.errors import InputError
 from flairline.evaluation.lesions import SIZE_CLASSES_ML
+from flairline.evaluation.pooled import pooled_metric
 from flairline.io.files import write_json, write_text
 from flairline.io.tables import tsv_text
 from flairline.report import build, verdicts
@@ -225,7 +226,7 @@ def _of_counts(paths: Sequence[Path]) -> dict[str, tuple[float, int]]:
     cohort = counted.merged(map(counted.read_counts, paths))
     metrics = {name: registry.load("metrics", name) for name in registry.names("metrics")}
     of_counts = {name: metric for name, metric in metrics.items() if "counts" in inspect.signature(metric).parameters}
-    return {name: (float(metric(counts=cohort)), len(paths)) for name, metric in of_counts.items()}
+    return {name: (pooled_metric(name, metric, cohort), len(paths)) for name, metric in of_counts.items()}
 
 
 def _scan(
