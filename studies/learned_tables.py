@@ -31,8 +31,8 @@ FIGURE = (
 )
 BESIDE_PAPER = (
     f"Ours by the protocol `{PUBLISHED_BY}`, on the few scans above (BraTS: 2015) and after training on synthetic"
-    " people, then the published value, on other training data and whole data sets: no two numbers of a cell are of the same"
-    ' data. "-": there is none.'
+    " people, then the published value, on other training data and whole data sets: no two numbers of a cell are of the"
+    ' same data. "-": there is none.'
 )
 
 Cells = tuple[list[str], list[list[str]]]
