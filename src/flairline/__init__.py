@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flairline.notebook.names import method as method
     from flairline.notebook.names import protocol as protocol
     from flairline.notebook.names import recipe as recipe
+    from flairline.notebook.people import synthesise as synthesise
     from flairline.notebook.scans import demo_scan as demo_scan
     from flairline.notebook.scans import segment as segment
     from flairline.notebook.training import fit as fit
@@ -60,6 +61,7 @@ _NAMES = {
     "flairline.notebook.training": ("fit",),
     "flairline.notebook.exporting": ("export", "fill_t1"),
     "flairline.notebook.visits": ("compare",),
+    "flairline.notebook.people": ("synthesise",),
     "flairline.notebook.names": ("recipe", "method", "protocol", "list_methods"),
     "flairline.types": ("Scan", "Volume", "Mask", "Space", "Case", "Threshold", "Lesion", "Scorer"),
     "flairline.segmentation": ("Found",),
