@@ -42,6 +42,8 @@ class Plan:
     slices
         Score and judge so many axial slices of each scan, evenly spaced over its brain, for a method that takes minutes
         a volume; None: all.
+    by
+        Further columns of the cases (site, or of `Case.extra`) that figures are broken down by.
     """
 
     cases: Sequence[Case]
@@ -55,6 +57,7 @@ class Plan:
     incomplete: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     slices: int | None = None
+    by: Sequence[str] = ()
     errors: bool = False
 
     @property

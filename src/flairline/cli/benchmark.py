@@ -57,6 +57,10 @@ def command(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")
     ] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", help="Break figures down by this column of the cases; repeatable."),
+    ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Judge a model on patients it was trained on, too; rows are marked.")
     ] = False,
@@ -107,6 +111,7 @@ def command(
         keep_scores=keep_maps,
         incomplete=incomplete,
         left_out=left_out,
+        by=tuple(by or ()),
         errors=errors,
     )
     judge(plan, pages, open_page, as_json)
