@@ -37,6 +37,8 @@ class Plan:
         Scans that were there in part and never became cases, with reasons: they count as failed.
     left_out
         Scans that a verdict excluded.
+    errors
+        Say where the Dice goes: OUT/errors with tables and pictures of the worst places.
     slices
         Score and judge so many axial slices of each scan, evenly spaced over its brain, for a method that takes minutes
         a volume; None: all.
@@ -56,6 +58,7 @@ class Plan:
     left_out: Sequence[str] = ()
     slices: int | None = None
     by: Sequence[str] = ()
+    errors: bool = False
 
     @property
     def work(self) -> Path:

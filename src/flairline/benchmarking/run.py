@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flairline import executor
-from flairline.benchmarking import ablation, breakdown, judge
+from flairline.benchmarking import ablation, breakdown, judge, rule_ablation
 from flairline.benchmarking.judge import Result
 from flairline.benchmarking.manifest import write_manifest
 from flairline.benchmarking.paper import reconstruction, tables
@@ -127,6 +127,8 @@ def run(plan: Plan, progress: Progress = no_progress) -> Finished:
             _attempt(finished, "Reconstruction against Dice", lambda: _write_reconstructions(finished, progress))
     for column in parted:
         _attempt(finished, f"Figures by {column.column}", partial(_write_breakdown, finished, column))
+    if plan.errors:
+        _attempt(finished, "Where the Dice goes", lambda: _write_errors(finished, progress))
     if plan.ablate:
         for protocol in plan.judged_by:
             _attempt(finished, f"Ablation of {protocol.name}", partial(_write_ablation, finished, protocol, progress))
@@ -173,4 +175,18 @@ def _write_ablation(finished: Finished, protocol: Protocol, progress: Progress) 
     turned, walk = ablation.run(plan, protocol, progress)
     folder = plan.out / "ablation" / protocol.name
     ablation.write(folder, protocol, turned, walk)
+    rule_ablation.write(folder, rule_ablation.run(finished.results, plan.sources, protocol))
     finished.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"
+
+
+def _write_errors(finished: Finished, progress: Progress) -> None:
+    from flairline.benchmarking import error_pictures, error_tables, errors
+
+    plan, folder = finished.plan, finished.plan.out / "errors"
+    cohorts = errors.look(finished.results, plan.sources, plan.out, plan.jobs, progress)
+    error_tables.write(folder, cohorts, plan.seed)
+    error_pictures.draw(folder / "pictures", cohorts, finished.results)
+    finished.written["Where the Dice goes"] = folder / "table.md"
+    failed = [scan for cohort in cohorts for scan in cohort.failures]
+    if failed:
+        finished.unwritten["Where the Dice goes"] = f"not of {', '.join(failed)}: OUT/logs says why"

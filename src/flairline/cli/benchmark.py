@@ -11,6 +11,7 @@ from flairline.cli.inputs import cases_of_datasets, cases_of_table, seen_and_all
 from flairline.cli.judging import judge
 from flairline.cli.options import (
     CasesOption,
+    ErrorsOption,
     JobsOption,
     JsonOption,
     OpenOption,
@@ -63,6 +64,7 @@ def command(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Judge a model on patients it was trained on, too; rows are marked.")
     ] = False,
+    errors: ErrorsOption = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -110,5 +112,6 @@ def command(
         incomplete=incomplete,
         left_out=left_out,
         by=tuple(by or ()),
+        errors=errors,
     )
     judge(plan, pages, open_page, as_json)

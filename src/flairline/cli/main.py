@@ -15,7 +15,20 @@ from typing import Annotated, Any
 
 import typer
 
-from flairline.cli import benchmark, bids, compare, datasets, demo, evaluate, fit, methods, report, segment, serve
+from flairline.cli import (
+    benchmark,
+    bids,
+    compare,
+    datasets,
+    demo,
+    evaluate,
+    fit,
+    methods,
+    report,
+    segment,
+    serve,
+    synthesise,
+)
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
 from flairline.errors import FlairlineError, lacking
 
@@ -118,6 +131,7 @@ COMMANDS = {
     "report": report,
     "serve": serve,
     "fit": fit,
+    "synthesise": synthesise,
     "methods": methods,
     "demo": demo,
 }

@@ -35,6 +35,8 @@ NEEDED_GB = 3.0
 
 AT_HAND = ("mni",)
 """Atlases that lie in a package, so that a page written again can show them."""
+SEEN_SECONDS = 30.0
+"""How long a file system may take to show a file that was written, as those on top of object stores do."""
 
 How = Literal["done", "resumed", "failed", "elsewhere"]
 
@@ -110,6 +112,8 @@ class Workers:
                 yield from executor.run_on(there, function, visits, thread_count=1)
             return
         limit = None if self.memory_gb is None else int(self.memory_gb * 1024 / self.that_fit)
+        if self.that_fit == 1 and limit is None:  # this process works itself
+            executor.tell_libraries()
         yield from executor.run(function, visits, self.that_fit, worker_mb=limit)
 
 
@@ -257,7 +261,15 @@ def _clear_parts(out: Path, visit: Visit) -> None:
 
 
 def _sizes(out: Path, paths: Sequence[str]) -> dict[str, int]:
-    return {path: (out / path).stat().st_size for path in paths}
+    return {path: _size_when_seen(out / path) for path in paths}
+
+
+def _size_when_seen(path: Path) -> int:
+    """Bytes of a file that was written; some file systems show it under its new name only after a while."""
+    end = time.monotonic() + SEEN_SECONDS
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path.stat().st_size
 
 
 def _failure(out: Path, state: ScanState, error: Exception) -> Ended:
@@ -276,9 +288,11 @@ def _never_came_back(outcome: Outcome[Visit, Ended], out: Path) -> Ended:
     """The end of a scan whose worker died, or whose cluster vanished."""
     visit = outcome.item
     state = failed(ScanState(visit.name, "", "failed", notes=visit.notes), outcome.error or "", died=outcome.died)
+    known = read_state(path_of(out, visit.name))
     try:
         write_log(out, visit.name, outcome.traceback or f"{outcome.error}\n")
-        state.write(out)
+        if known is None or not known.is_whole(out):  # a cluster's worker goes on where the scheduler vanished
+            state.write(out)
     except OutputError:
         pass
     return Ended(visit.name, "failed", state)

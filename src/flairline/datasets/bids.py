@@ -39,6 +39,7 @@ class Dataset(FolderDataset):
     layout: ClassVar[str] = (
         "sub-01/anat/sub-01_FLAIR.nii.gz with derivatives/*/sub-01/anat/sub-01_label-lesion_mask.nii.gz"
     )
+    own_grids: ClassVar[bool] = True
     patterns: ClassVar[tuple[Pattern, ...]] = (
         Pattern("flair", f"anat/{_ENTITIES}{_OTHERS}FLAIR{_END}", not_under=_NOT_RAW),
         Pattern("t1", f"anat/{_ENTITIES}{_OTHERS}T1w{_END}", not_under=_NOT_RAW),
