@@ -7,6 +7,7 @@ browser refuses to a page opened from a folder; what stands in for it would come
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 import tarfile
@@ -71,7 +72,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         ("reference/api.md", api()),
     ):
         files.append(File.generated(config, path, content=text))
+    for path in sorted((Path(config.docs_dir) / "notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=notebook(path)))
     return files
+
+
+def notebook(path: Path) -> str:
+    """A notebook as a page: its text, and its code as code."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    parts = [source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in sources]
+    return "\n\n".join([*parts, f"*The notebook: docs/notebooks/{path.name}.*\n"])
 
 
 def undocumented() -> Iterator[str]:
