@@ -180,6 +180,27 @@ def test_what_fails_is_named_and_what_is_there_is_not_run_again(learned, tmp_pat
     assert called == ["broken"]
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_a_training_that_left_scans_out_is_one_and_one_without_a_model_is_none(learned, tmp_path, monkeypatch, made):
+    zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
+    asked = []
+
+    def fit(command, **words):
+        asked.append(command)
+        if made:
+            (Path(command[command.index("-o") + 1]) / "config.json").write_text("{}")
+
+    monkeypatch.setattr(learned.subprocess, "run", fit)
+    if made:
+        assert learned.train(zoo, "segae") == tmp_path / "models" / "segae"
+        assert learned.train(zoo, "segae").exists() and len(asked) == 1  # it is there
+    else:
+        with pytest.raises(learned.FlairlineError, match="fit segae made no model"):
+            learned.train(zoo, "segae")
+    (_, _, family, _, table, *_), *_ = asked
+    assert (family, table) == ("segae", str(zoo.patients))
+
+
 def test_a_scan_that_cannot_be_judged_is_named_and_the_others_count(learned, tmp_path):
     zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
     lines = zoo.tables[0].read_text().splitlines()
