@@ -15,11 +15,12 @@ it on phantoms in a minute or two.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,7 +130,7 @@ def beside_iterative(families: Mapping[str, str]) -> set[str]:
 
 
 def train(zoo: Zoo, family: str) -> Path:
-    """`flairline fit`, if the model is not there yet. Raises `CalledProcessError`."""
+    """`flairline fit`, if the model is not there yet. Raises `FlairlineError` where it made none."""
     folder = zoo.out / "models" / family
     if (folder / "config.json").exists():
         return folder
@@ -141,12 +142,30 @@ def train(zoo: Zoo, family: str) -> Path:
     table = zoo.patients if family in FROM_PATIENTS else zoo.healthy
     budget = ("--max-minutes", str(zoo.budget(family)), "--preset", zoo.preset)
     command = [FLAIRLINE, "fit", family, "--cases", str(table), "-o", str(folder), *budget]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if not (folder / "config.json").exists():  # some scans left out are no failure of the training
+        msg = f"flairline fit {family} made no model; why stands above."
+        raise FlairlineError(msg)
     return folder
 
 
-def judge(zoo: Zoo, shown: str, name: str, slices: int | None) -> Iterator[Score]:
-    """The cohorts' values of a recipe on every table, from a benchmark that is run if it was not yet."""
+@dataclass(frozen=True)
+class Judged:
+    """Values of the cohorts, and the scans that could not be judged, with reasons."""
+
+    scores: tuple[Score, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def __add__(self, other: Judged) -> Judged:
+        return Judged(self.scores + other.scores, tuple(dict.fromkeys(self.failures + other.failures)))
+
+
+def judge(zoo: Zoo, shown: str, name: str, slices: int | None) -> Judged:
+    """A recipe on every table, by a benchmark that is run if it was not yet.
+
+    Raises `FlairlineError` where no scan of a table could be judged.
+    """
+    judged = Judged()
     for table in zoo.tables:
         out = zoo.out / "rows" / f"{name}-on-{table.stem}-{slices or 'all'}"
         if not (out / "manifest.json").exists():  # written last
@@ -154,13 +173,17 @@ def judge(zoo: Zoo, shown: str, name: str, slices: int | None) -> Iterator[Score
             source = RecipeSource(recipes.load(shown), zoo.atlas, zoo.out / "preprocess")
             finished = run(Plan(CaseTable(table).cases(), [source], by, out, slices=slices))
             finished.remove_scores()
-            if finished.failures:
+            if finished.nothing_done:
                 raise FlairlineError("; ".join(f"{scan}: {why}" for scan, why in finished.failures.items()))
-        for row in read_records(out / "rows.csv", Row):
-            if row.subject == COHORT and row.metric in METRICS:
-                yield Score(
-                    row.dataset, row.protocol, str(slices or "all"), row.metric, row.value, row.low, row.high, row.n
-                )
+        failures = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["failures"]
+        rows = [row for row in read_records(out / "rows.csv", Row) if row.subject == COHORT and row.metric in METRICS]
+        judged += Judged(
+            tuple(
+                Score(r.dataset, r.protocol, str(slices or "all"), r.metric, r.value, r.low, r.high, r.n) for r in rows
+            ),
+            tuple(dict.fromkeys(f"{row['scan']}: {row['reason']}".replace(str(zoo.out), "OUT") for row in failures)),
+        )
+    return judged
 
 
 def seconds_a_volume(zoo: Zoo, shown: str, slices: int | None) -> float:
@@ -180,9 +203,9 @@ def run_method(zoo: Zoo, name: str, family: str, also_few: bool) -> Learned:
     folder = train(zoo, family)
     shown, info = f"{name}={folder}", load_method(name).info
     few = SLICES if info.iterative else None
-    scores = [*judge(zoo, shown, name, few)]
+    judged = judge(zoo, shown, name, few)
     if also_few and few is None:
-        scores += judge(zoo, shown, name, SLICES)
+        judged += judge(zoo, shown, name, SLICES)
     config = ModelFolder(folder).config()
     training = config.get("training", {})
     curve = training.get("curve") or {}
@@ -201,7 +224,8 @@ def run_method(zoo: Zoo, name: str, family: str, also_few: bool) -> Learned:
         convergence=convergence(steps, values),
         l1_healthy=float(config.get("l1_healthy", float("nan"))),
         seconds_a_volume=seconds_a_volume(zoo, shown, few),
-        scores=tuple(scores),
+        scores=judged.scores,
+        failures=judged.failures,
         **when_and_what(),
     )
     write_result(zoo.result(name), result)
@@ -210,11 +234,20 @@ def run_method(zoo: Zoo, name: str, family: str, also_few: bool) -> Learned:
 
 def run_line(zoo: Zoo, name: str) -> Learned:
     """Judge one of `LINES` on all slices and on few, and write its result."""
-    scores = (*judge(zoo, name, name, None), *judge(zoo, name, name, SLICES))
+    judged = judge(zoo, name, name, None) + judge(zoo, name, name, SLICES)
     seconds, published = seconds_a_volume(zoo, name, None), ""
     if name in registry.names("methods"):
         published = load_method(name).info.published_as
-    result = Learned(name, "", published, "", scores=scores, seconds_a_volume=seconds, **when_and_what())
+    result = Learned(
+        method=name,
+        family="",
+        published_as=published,
+        trained_on="",
+        seconds_a_volume=seconds,
+        scores=judged.scores,
+        failures=judged.failures,
+        **when_and_what(),
+    )
     write_result(zoo.result(name), result)
     return result
 
@@ -230,7 +263,7 @@ def run_zoo(zoo: Zoo, families: Mapping[str, str]) -> dict[str, str]:
         started = time.perf_counter()
         try:
             run_method(zoo, name, family, name in few) if family else run_line(zoo, name)
-        except (FlairlineError, subprocess.CalledProcessError) as error:
+        except FlairlineError as error:
             failed[name] = str(error)
         state = "failed" if name in failed else "done"
         print(f"{number}/{len(work)} {name}: {state}, {(time.perf_counter() - started) / 60:.1f} min", flush=True)

@@ -54,6 +54,8 @@ class Learned:
     l1_healthy: float = NAN
     seconds_a_volume: float = NAN
     scores: tuple[Score, ...] = ()
+    failures: tuple[str, ...] = ()
+    """Scans that could not be judged, with reasons."""
     commit: str = ""
     """Short hash of the code that was measured."""
     date: str = ""
@@ -98,4 +100,5 @@ def _read(path: Path) -> Learned:
         Score(**{name: NAN if value is None else value for name, value in score.items()}) for score in words["scores"]
     )
     curve = tuple(NAN if value is None else value for value in words["curve_values"])
-    return Learned(**{**words, "scores": scores, "curve_steps": tuple(words["curve_steps"]), "curve_values": curve})
+    lists = {"curve_steps": tuple(words["curve_steps"]), "failures": tuple(words["failures"])}
+    return Learned(**{**words, **lists, "scores": scores, "curve_values": curve})

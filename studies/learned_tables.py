@@ -92,6 +92,8 @@ def sentences(found: Sequence[Learned]) -> str:
     untold = [result.method for result in learned if result.convergence == "unknown"]
     lines += [f"- Not converged when their time was up: {', '.join(f'`{name}`' for name in late)}."] if late else []
     lines += [f"- Too few validations to say: {', '.join(f'`{name}`' for name in untold)}."] if untold else []
+    failed = [f"`{result.method}` on {failure}" for result in found for failure in result.failures]
+    lines += [f"- Could not be judged: {'; '.join(failed)}"] if failed else []
     return "\n".join(lines)
 
 

@@ -47,7 +47,14 @@ def found(kept):
         kept.Learned("ae_dense", "ae_dense", "AE (dense)", "200 people", **ae, **when, scores=scores(kept, 0.5)),
         kept.Learned("histeq", "", "FLAIR histogram equalisation", "", scores=few),
         kept.Learned("newer", "newer", "", "200 people", convergence="no", scores=scores(kept, 0.1)),
-        kept.Learned("slow", "vae", "VAE (restoration)", "200 people", scores=scores(kept, 0.5, slices="12")),
+        kept.Learned(
+            "slow",
+            "vae",
+            "VAE (restoration)",
+            "200 people",
+            failures=("mslub/07: why.",),
+            scores=scores(kept, 0.5, slices="12"),
+        ),
     ]
 
 
@@ -76,6 +83,7 @@ def test_what_is_kept_of_a_method_comes_back(kept, tmp_path, found):
     again = kept.read_results(tmp_path)
     assert [result.method for result in again] == ["ae_dense", "histeq", "newer", "slow"]
     assert again[0].value("mslub", "baur", "all", "auprc") == 0.5 and again[0].steps == 900
+    assert again[3].failures == ("mslub/07: why.",)
     assert math.isnan(again[0].scores[0].low) and math.isnan(again[2].l1_healthy)
 
 
@@ -86,6 +94,7 @@ def test_a_method_is_compared_on_its_own_slices(tables, found):
     assert not tables.beats(slow, found, "histeq", "mslub", "baur")  # .5 on 12 slices, histeq .6 there
     text = tables.sentences(found)
     assert "- mslub, `baur`: 1 of 3 beat `histeq`: `ae_dense`." in text
+    assert "- Could not be judged: `slow` on mslub/07: why." in text
     assert "Not converged when their time was up: `newer`." in text
 
 
@@ -169,6 +178,41 @@ def test_what_fails_is_named_and_what_is_there_is_not_run_again(learned, tmp_pat
     called.clear()
     learned.run_zoo(zoo, families)
     assert called == ["broken"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_training_that_left_scans_out_is_one_and_one_without_a_model_is_none(learned, tmp_path, monkeypatch, made):
+    zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
+    asked = []
+
+    def fit(command, **words):
+        asked.append(command)
+        if made:
+            (Path(command[command.index("-o") + 1]) / "config.json").write_text("{}")
+
+    monkeypatch.setattr(learned.subprocess, "run", fit)
+    if made:
+        assert learned.train(zoo, "segae") == tmp_path / "models" / "segae"
+        assert learned.train(zoo, "segae").exists() and len(asked) == 1  # it is there
+    else:
+        with pytest.raises(learned.FlairlineError, match="fit segae made no model"):
+            learned.train(zoo, "segae")
+    (_, _, family, _, table, *_), *_ = asked
+    assert (family, table) == ("segae", str(zoo.patients))
+
+
+def test_a_scan_that_cannot_be_judged_is_named_and_the_others_count(learned, tmp_path):
+    zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
+    lines = zoo.tables[0].read_text().splitlines()
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"nothing")
+    flair = lines[2].split(",")[2]
+    zoo.tables[0].write_text("\n".join([lines[0], lines[1], lines[2].replace(flair, str(broken))]) + "\n")
+    result = learned.run_line(zoo, "intensity")
+    assert result.scores and {score.n for score in result.scores} == {1}
+    (why,) = result.failures
+    assert why.startswith("mslub/sub-002: Wanted a NIfTI file") and "OUT/broken.nii.gz" in why
+    assert str(tmp_path) not in zoo.result("intensity").read_text()
 
 
 def test_the_whole_of_it_on_phantoms(learned, kept, tmp_path, capsys):
