@@ -22,13 +22,14 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 TESTS ?= tests
 
-.PHONY: help setup demo test test-faults check docs bench clean
+.PHONY: help setup demo test test-faults container-test check docs bench clean
 
 help:
 	@echo "make setup  everything, in .venv (PYTHON=python3.13: in .venv-3.13, without torch)"
 	@echo "make demo   the whole way on phantoms, in a venv of its own with the core only; results in demo-out"
 	@echo "make test   all tests (FLAIRLINE_DATA=folder of the real scans, where you have them; TESTS=tests/io: some)"
 	@echo "make test-faults  kills workers, runs and schedulers; on a quiet machine"
+	@echo "make container-test  the image's root from a bare Debian, and a cohort in it; as root, with debootstrap"
 	@echo "make check  ruff, mypy, import-linter"
 	@echo "make docs   the documentation in site/, strictly: a broken link or an undocumented public name fails"
 	@echo "make bench  speed and memory against the published recipe"
@@ -58,6 +59,9 @@ test: $(VENV)/.done
 # Processes are killed at chosen moments, which a busy machine can miss: one after the other, apart from the rest.
 test-faults: $(VENV)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/cohort tests/test_executor.py
+
+container-test:
+	bash container/test.sh
 
 check: $(VENV)/.done
 	$(VENV)/bin/ruff check .

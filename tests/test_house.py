@@ -45,6 +45,7 @@ TESTED_BY = {
     "flairline.benchmarking.paper.*": "benchmarking/paper/test_tables.py",
     "flairline.benchmarking.*": "benchmarking/test_judge.py",
     "flairline.evaluation.judged_scan": "evaluation/test_counts.py",
+    "flairline.cases.people_bids": "cases/test_people.py",
     "flairline.cases.fetch": "datasets/test_fetch.py",
     "flairline.cases.[cf]*": "datasets/test_folders.py",
     "flairline.io.fetch": "preprocess/test_brain_and_atlas.py",

@@ -88,7 +88,7 @@ def rows_of_cohort(
         of_scans = np.array([scan.values.get(name, np.nan) for scan in measured])
         n = int(np.count_nonzero(~np.isnan(of_scans)))
         mean = float(np.nanmean(of_scans)) if n else NAN
-        of_all_scans.append(Row(*start, COHORT, name, mean, n, *_mean_interval(of_scans, patients, seed)))
+        of_all_scans.append(Row(*start, COHORT, name, mean, n, *mean_interval(of_scans, patients, seed)))
     yield from of_all_scans + pooled if protocol.per_subject_first else pooled + of_all_scans
     for scan in measured:
         for name, value in scan.values.items():
@@ -120,7 +120,7 @@ def _interval(metric: Callable[..., float], counts: Counts) -> tuple[float, floa
     return _percentiles(replicates - centre + value)
 
 
-def _mean_interval(values: NDArray[np.float64], patients: Sequence[str], seed: int) -> tuple[float, float]:
+def mean_interval(values: NDArray[np.float64], patients: Sequence[str], seed: int) -> tuple[float, float]:
     """95 % bootstrap interval of the mean over scans, drawn over patients; NaN values do not count."""
     known = ~np.isnan(values)
     if not known.any():

@@ -104,23 +104,29 @@ class Objective(lightning.LightningModule, ABC):
     @property
     def phase(self) -> int:
         """Which of `phases` the training is in, from 0."""
-        return self._phase(self._done(self.global_step))
+        return self._phase(self.spent())
 
     @property
     def judged(self) -> bool:
         """Whether a validation now says which weights are best, and when to stop."""
         return self.phase == len(self.phases) - 1
 
+    def spent(self, step: int | None = None) -> float:
+        """Share of the budget, in steps or in minutes, that is spent: from 0, and 1 or more at the end.
+
+        Of `step`, where it is given, else of the step that comes next.
+        """
+        done = (self.global_step if step is None else step) / self.budget.steps
+        timer = self._timer()
+        if timer is not None:
+            done = max(done, timer.time_elapsed("train") / (60 * self.budget.max_minutes))
+        return done
+
     def _phase(self, done: float) -> int:
         return sum(done >= end for end in self.phases[:-1])
 
-    def _done(self, step: int) -> float:
-        """Share of the budget that is used up, of its steps or of its minutes."""
-        done, timer = step / self.budget.steps, self._timer()
-        return done if timer is None else max(done, timer.time_elapsed("train") / (60 * self.budget.max_minutes))
-
     def _rate(self, step: int) -> float:
-        done = self._done(step)
+        done = self.spent(step)
         phase = self._phase(done)
         start, end = (0.0, *self.phases)[phase], self.phases[phase]
         within = min((done - start) / (end - start), 1.0)
