@@ -56,7 +56,7 @@ class Method(Autoencoder):
     )
     architectures: ClassVar[Architectures] = {
         "paper": {"latent": 128},
-        "small": {"latent": 128, "filters": 16, "max_filters": 64},
+        "small": {"latent": 128, "filters": 8, "max_filters": 32},
         "test": {"size": 32, "latent": 8, "filters": 8, "max_filters": 8, "bottom": 16},
     }
 

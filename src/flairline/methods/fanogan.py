@@ -56,7 +56,7 @@ class Method(Autoencoder):
     )
     architectures: ClassVar[Architectures] = {
         "paper": {"bottleneck": "tanh", "bottom": 16, "latent": 128},
-        "small": {"bottleneck": "tanh", "bottom": 16, "latent": 128, "filters": 16, "max_filters": 64},
+        "small": {"bottleneck": "tanh", "bottom": 16, "latent": 128, "filters": 8, "max_filters": 32},
         "test": {"bottleneck": "tanh", "size": 32, "bottom": 16, "latent": 8, "filters": 8, "max_filters": 8},
     }
 
