@@ -4,9 +4,9 @@
 
 The raw pairs of nichart and the two visits of a patient of mslub_raw are laid out as BIDS in OUT/raw. `flairline bids`,
 participant and group, runs undisturbed into OUT/undisturbed. Then it runs into OUT/killed, and its whole process group
-gets SIGKILL at a random time, as often as asked, the same command again after each; then it runs to its end. Every file
-of both folders is compared, but for seconds and memory where they stand, locks and logs. OPTIONS go to the participant
-level. Prints a table, and JSON last; exit code 1 where a byte differs or a scan is not there.
+gets SIGKILL at a random time of what is left to do, as often as asked, the same command again after each; then it runs
+to its end. Every file of both folders is compared, but for seconds and memory where they stand, locks and logs. OPTIONS
+go to the participant level. Prints a table, and JSON last; exit code 1 where a byte differs or a scan is not there.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ class Kill:
     after_seconds: float
     finished: int
     half_written: int
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an undisturbed run took."""
+
+    scans: int
+    seconds: float
 
 
 def lay_out(data: Path, root: Path, pairs: int) -> list[str]:
@@ -105,12 +113,13 @@ def to_its_end(command: Sequence[str]) -> float:
     return time.perf_counter() - begun
 
 
-def kill_again_and_again(command: Sequence[str], out: Path, moments: Sequence[float]) -> list[Kill]:
-    """A kill at each moment, in seconds after a run began, each run going on where the last one was killed; then to
-    the end. A run that ended before its moment needs no more kills. Raises `RuntimeError`."""
-    kills = []
-    for moment in moments:
-        kill = killed(command, out, moment)
+def kill_again_and_again(command: Sequence[str], out: Path, expected: Expected, shares: Sequence[float]) -> list[Kill]:
+    """A kill at each share of the time that what is left needs, each run going on where the last was killed; then on
+    to the end. A run that ended before its moment needs no more kills. Raises `RuntimeError`."""
+    kills: list[Kill] = []
+    for share in shares:
+        finished = kills[-1].finished if kills else 0
+        kill = killed(command, out, share * expected.seconds * (expected.scans - finished) / expected.scans)
         if kill is None:
             break
         kills.append(kill)
@@ -166,14 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nprocs", type=int, default=2)
     parser.add_argument("options", nargs="*")
     given = parser.parse_args(arguments)
-    root, calm, rough = (given.out / name for name in ("raw", "undisturbed", "killed"))
+    root = given.out / "raw"
+    calm, rough = (given.out / name / "cohort" for name in ("undisturbed", "killed"))  # the page has the folder's name
     visits = lay_out(Path(os.environ["FLAIRLINE_DATA"]), root, given.pairs)
     options = ("--nprocs", str(given.nprocs), *given.options)
     seconds = to_its_end(command_of(root, calm, *options))
     rng = random.Random(given.seed)
-    # Each run has the rest to do, so all of them together get about half of it done.
-    moments = [rng.uniform(0.1, 1.0) * seconds / given.kills for _ in range(given.kills)]
-    kills = kill_again_and_again(command_of(root, rough, *options), rough, moments)
+    shares = [rng.uniform(0.0, 1.0) for _ in range(given.kills)]
+    kills = kill_again_and_again(command_of(root, rough, *options), rough, Expected(len(visits), seconds), shares)
     for out in (calm, rough):
         to_its_end([sys.executable, "-c", MAIN, "bids", str(root), str(out), "group"])
     found: dict[str, Any] = {

@@ -152,12 +152,9 @@ def test_two_runs_at_once_make_every_scan_once(bids, finished, contents, tmp_pat
 
 def test_killed_five_times_at_random_it_ends_in_the_same_bytes(bids, finished, killed, tmp_path):
     out, rng = tmp_path / "out", random.Random(16)
-    command = command_of(bids, out, "--nprocs", "2")
-    begun = time.perf_counter()
-    killed.to_its_end(command_of(bids, tmp_path / "calm", "--nprocs", "2"))
-    seconds = time.perf_counter() - begun
-    # From the first import to the last scan, and later ones again where a run had not got anywhere.
-    kills = killed.kill_again_and_again(command, out, [rng.uniform(0.1, 0.9) * seconds for _ in range(5)])
+    seconds = killed.to_its_end(command_of(bids, tmp_path / "calm", "--nprocs", "2"))
+    expected, shares = killed.Expected(len(VISITS), seconds), [rng.uniform(0.0, 1.0) for _ in range(5)]
+    kills = killed.kill_again_and_again(command_of(bids, out, "--nprocs", "2"), out, expected, shares)
     assert kills and kills == sorted(kills, key=lambda kill: kill.finished)  # nothing finished was lost on the way
     assert killed.differing(finished, out) == []
 
