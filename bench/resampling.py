@@ -1,15 +1,16 @@
 """Drawing a transformer's unlikely tokens anew: all slices and orderings together against a loop, in one run.
 
 Both draw the same tokens of the same slices of a phantom, by the same noise, with the same seeded transformers. The
-loop goes slice by slice and ordering by ordering, and MONAI's transformer reads the whole prefix anew for each token, as
-it has no memory of what it read. The other reads all slices and orderings at once and keeps what it read
+loop goes slice by slice and ordering by ordering, and MONAI's transformer reads the whole prefix anew for each token,
+as it has no memory of what it read. The other reads all slices and orderings at once and keeps what it read
 (`learning/networks/decoding.py`). The two alternate, so that what else the machine does hits both.
 
-    python -m bench.resampling [--slices 16] [--share 0.02] [--preset small] [--quick]
+    python -m bench.resampling [--slices 32] [--share 0.2] [--preset small] [--quick]
 
-`--share` of the cells with brain are drawn anew. Also timed is the loop with that memory, one slice and ordering after
-the other, which tells what the batch alone gains. Ends with one JSON line: ratio is the loop's seconds over those of
-all together, at equal tokens. `--quick` runs the same with the preset `test`, in seconds: its times say nothing.
+`--share` of the cells with brain are drawn anew. What is gained grows with it, as the loop reads a prefix for each
+token, and with the slices, as all go together. Also timed is the loop with that memory, one slice and ordering after the
+other, which tells what the batch alone gains. Ends with one JSON line: ratio is the loop's seconds over those of all
+together, at equal tokens. `--quick` runs the same with the preset `test`, in seconds: its times say nothing.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def together(model: Any, sequences: Any, unlikely: Any, noise: Any) -> Any:
 def main() -> None:
     """Run all in turn and print; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slices", type=int, default=16)
-    parser.add_argument("--share", type=float, default=0.02)
+    parser.add_argument("--slices", type=int, default=32)
+    parser.add_argument("--share", type=float, default=0.2)
     parser.add_argument("--preset", default="small")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

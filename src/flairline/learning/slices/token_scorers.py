@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ def token_scores(
     x, brain
         Slices (n, 1, S, S) in [0, 1], and 0/1 of the same shape. Tokens of cells without brain are never drawn anew.
     batch
-        Slices at once, fewer where their keys and values would take more than 512 MB.
+        Slices that go through the networks at once. Drawing anew takes all slices together, or as many as have keys
+        and values of 512 MB.
     sign
         Of residuals, as for every slice method.
     seed
@@ -54,30 +56,53 @@ def token_scores(
             msg = f"Wanted one of {', '.join(known)}, found {value!r}. Give one of them."
             raise InputError(msg)
     reader = Reader(list(model.transformers))  # type: ignore[arg-type]
-    chunks = zip(*(part.split(_at_once(model, batch)) for part in (x, brain)), strict=True)
-    found = [_scored(model, reader, images, brains, options, (sign, seed)) for images, brains in chunks]
+    chunks = zip(*(part.split(_at_once(model)) for part in (x, brain)), strict=True)
+    found = [_scored(_Models(model, reader, batch), images, brains, options, (sign, seed)) for images, brains in chunks]
     score, restored = (torch.cat(column) for column in zip(*found, strict=True))
     return score * brain, restored * brain
 
 
-def _at_once(model: TokenModel, batch: int) -> int:
+def _at_once(model: TokenModel) -> int:
     sizes = model.sizes
     numbers = 2 * sizes.orderings * sizes.depth * sizes.side**2 * sizes.width
-    return max(1, min(batch, MOST_KEPT // (4 * numbers)))
+    return max(1, MOST_KEPT // (4 * numbers))
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The networks, by `batch` slices at once, and the reader of the same transformers."""
+
+    model: TokenModel
+    reader: Reader
+    batch: int
+
+    def tokens(self, x: Tensor) -> Tensor:
+        return torch.cat([self.model.tokens(chunk) for chunk in x.split(self.batch)])
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        return torch.cat([self.model.decode(chunk).float() for chunk in tokens.split(self.batch)])
+
+    def log_p(self, sequences: Tensor) -> Tensor:
+        return torch.stack(
+            [
+                torch.cat([self.model.log_p(number, chunk) for chunk in part.split(self.batch)])
+                for number, part in enumerate(sequences)
+            ]
+        )
 
 
 def _scored(
-    model: TokenModel, reader: Reader, x: Tensor, brain: Tensor, options: Resampling, drawn: tuple[str, int]
+    models: _Models, x: Tensor, brain: Tensor, options: Resampling, drawn: tuple[str, int]
 ) -> tuple[Tensor, Tensor]:
-    sign, seed = drawn
-    tokens = model.tokens(x)
+    (sign, seed), model = drawn, models.model
+    tokens = models.tokens(x)
     sequences = model.in_order(tokens)
-    log_p = torch.stack([model.log_p(number, part) for number, part in enumerate(sequences)])
+    log_p = models.log_p(sequences)
     side = model.sizes.side
     if options.score == "likelihood":
         cells = -model.in_place(log_p).mean(dim=0).unflatten(1, (1, side, side))
         upsampled = functional.interpolate(cells, size=x.shape[-2:], mode="bilinear", align_corners=False)
-        return upsampled.clamp(min=0), model.decode(tokens)
+        return upsampled.clamp(min=0), models.decode(tokens)
     lowest = model.healthy(options.healthy_share)
     if options.threshold is not None:
         lowest = torch.full_like(lowest, math.log(options.threshold))
@@ -86,9 +111,9 @@ def _scored(
     score, restored = torch.zeros_like(x), torch.zeros_like(x)
     for sample in range(options.samples):
         noise = gumbel(model, seed + sample).to(x.device)
-        drawn_anew = resampled(model, reader, sequences, unlikely, noise, options.sampler)
+        drawn_anew = resampled(model, models.reader, sequences, unlikely, noise, options.sampler)
         for cells, changed in zip(model.in_place(drawn_anew), model.in_place(unlikely), strict=True):
-            x_hat = model.decode(cells).float()
+            x_hat = models.decode(cells)
             residual = difference(x, x_hat, brain, sign)
             if options.score == "restoration_masked":
                 mask = changed.float().unflatten(1, (1, side, side))
