@@ -8,8 +8,8 @@ as it has no memory of what it read. The other reads all slices and orderings at
     python -m bench.resampling [--slices 32] [--share 0.2] [--preset small] [--quick]
 
 `--share` of the cells with brain are drawn anew. What is gained grows with it, as the loop reads a prefix for each
-token, and with the slices, as all go together. Also timed is the loop with that memory, one slice and ordering after the
-other, which tells what the batch alone gains. Ends with one JSON line: ratio is the loop's seconds over those of all
+token, and with the slices, as all go together. Also timed is the loop with that memory, one slice and ordering after
+the other, which tells what the batch alone gains. Ends with one JSON line: ratio is the loop's seconds over those of all
 together, at equal tokens. `--quick` runs the same with the preset `test`, in seconds: its times say nothing.
 """
 
