@@ -43,6 +43,9 @@ class Restoration:
         A slice stops once no pixel of it moves by more than this in a step; 0 never stops early.
     legacy_tv_on_residual
         The total variation of x - x_hat(x), as in the study's code, where nothing ties x to y.
+    legacy_batch_mean
+        Reconstruction and KL are divided by this many, the total variation is not: the study's code for mixtures
+        averages the former over the batch. Its `tv_weight` was searched in batches of 8 and used in batches of 1.
     """
 
     steps: int = 150
@@ -57,6 +60,7 @@ class Restoration:
     smoothing: float = 0.01
     tolerance: float = 0.0
     legacy_tv_on_residual: bool = False
+    legacy_batch_mean: int = 1
 
     @classmethod
     def you(cls: type[Preset], **others: Any) -> Preset:
