@@ -82,10 +82,10 @@ class _Models:
     def decode(self, tokens: Tensor) -> Tensor:
         return torch.cat([self.model.decode(chunk).float() for chunk in tokens.split(self.batch)])
 
-    def log_p(self, sequences: Tensor) -> Tensor:
+    def log_shares(self, sequences: Tensor) -> Tensor:
         return torch.stack(
             [
-                torch.cat([self.model.log_p(number, chunk) for chunk in part.split(self.batch)])
+                torch.cat([self.model.log_shares(number, chunk) for chunk in part.split(self.batch)])
                 for number, part in enumerate(sequences)
             ]
         )
@@ -97,7 +97,8 @@ def _scored(
     (sign, seed), model = drawn, models.model
     tokens = models.tokens(x)
     sequences = model.in_order(tokens)
-    log_p = models.log_p(sequences)
+    log_shares = models.log_shares(sequences)
+    log_p = log_shares.gather(-1, sequences[..., None])[..., 0]
     side = model.sizes.side
     if options.score == "likelihood":
         cells = -model.in_place(log_p).mean(dim=0).unflatten(1, (1, side, side))
@@ -111,7 +112,7 @@ def _scored(
     score, restored = torch.zeros_like(x), torch.zeros_like(x)
     for sample in range(options.samples):
         noise = gumbel(model, seed + sample).to(x.device)
-        drawn_anew = resampled(model, models.reader, sequences, unlikely, noise, options.sampler)
+        drawn_anew = resampled(models.reader, sequences, unlikely, noise, log_shares, options.sampler)
         for cells, changed in zip(model.in_place(drawn_anew), model.in_place(unlikely), strict=True):
             x_hat = models.decode(cells)
             residual = difference(x, x_hat, brain, sign)
@@ -133,7 +134,7 @@ def gumbel(model: TokenModel, seed: int) -> Tensor:
 
 
 def resampled(
-    model: TokenModel, reader: Reader, sequences: Tensor, unlikely: Tensor, noise: Tensor, sampler: str
+    reader: Reader, sequences: Tensor, unlikely: Tensor, noise: Tensor, known: Tensor, sampler: str
 ) -> Tensor:
     """Sequences (orderings, n, cells) with unlikely tokens drawn anew, all slices and orderings together.
 
@@ -143,25 +144,28 @@ def resampled(
         Of the sequences' shape: what is drawn anew. All other tokens stay.
     noise
         Of `gumbel`.
+    known
+        Log-probabilities (orderings, n, cells, codes) given the sequences as they are (`TokenModel.log_shares`). A
+        sequence's first unlikely token has only such before it, so it needs nothing to be read anew.
     sampler
         "sequential" or "parallel", as `Resampling` has them.
     """
-    result, codes = sequences.clone(), model.sizes.codes
+    at_once = (known + noise[:, None]).argmax(dim=-1)
     if sampler == "parallel":
-        for number, part in enumerate(sequences):
-            logits = model.transformers[number](model.begun(part))[..., :codes]
-            result[number] = torch.where(unlikely[number], (logits + noise[number]).argmax(dim=-1), part)
-        return result
-    rows = unlikely.any(dim=2).any(dim=0)
+        return torch.where(unlikely, at_once, sequences)
+    first = unlikely & (unlikely.cumsum(dim=2) == 1)
+    result, later = torch.where(first, at_once, sequences), unlikely & ~first
+    rows = later.any(dim=2).any(dim=0)
     if not rows.any():
         return result
-    sequences, unlikely = result[:, rows], unlikely[:, rows]
+    sequences, later, codes = result[:, rows], later[:, rows], noise.shape[-1]
     reader.begin(int(rows.sum()))
-    for place in torch.nonzero(unlikely.any(dim=0).any(dim=0))[:, 0].tolist():
+    before = torch.full_like(sequences[..., :1], codes)  # the token of no code, as `TokenModel.begun` has it
+    for place in torch.nonzero(later.any(dim=0).any(dim=0))[:, 0].tolist():
         # All that lies between two places is known: it is read in one go.
-        logits = reader.go_on(model.begun(sequences[..., : place + 1])[..., reader.read :])[..., :codes]
-        anew = (logits + noise[:, place][:, None]).argmax(dim=-1)
-        sequences[..., place] = torch.where(unlikely[..., place], anew, sequences[..., place])
+        given = torch.cat([before, sequences[..., :place]], dim=-1)[..., reader.read :]
+        anew = (reader.go_on(given)[..., :codes] + noise[:, place][:, None]).argmax(dim=-1)
+        sequences[..., place] = torch.where(later[..., place], anew, sequences[..., place])
     result[:, rows] = sequences
     return result
 
