@@ -6,7 +6,7 @@ as it has no memory of what it read. The other reads all slices and orderings at
 (`learning/networks/decoding.py`); a sequence's first token it takes from the pass that told which are unlikely, which
 comes before both and is not timed. The two alternate, so that what else the machine does hits both.
 
-    python -m bench.resampling [--slices 32] [--share 0.2] [--preset small] [--quick]
+    python -m bench.resampling [--slices 32] [--share 0.1] [--preset small] [--quick]
 
 `--share` of the cells with brain are drawn anew. What is gained grows with it, as the loop reads a prefix for each
 token, and with the slices, as all go together. Also timed is the loop with that memory, one slice and ordering after
@@ -68,7 +68,7 @@ def main() -> None:
     """Run all in turn and print; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, default=32)
-    parser.add_argument("--share", type=float, default=0.2)
+    parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--preset", default="small")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
