@@ -39,7 +39,7 @@ class Method(MixtureLearner):
         learns_from="scans",
     )
     presets: ClassVar[Mapping[str, MixtureTraining]] = {
-        "paper": MixtureTraining({"patch": 80}, 50_000, 4, validate_every=500, validation_patches=128),
+        "paper": MixtureTraining({"patch": 80}, 50_000, 4, validate_every=500),
         "small": MixtureTraining({"spacing_mm": 2.0, "patch": 32, "widths": (16, 32, 64)}, 4_000, 4),
         "test": MixtureTraining(
             {"spacing_mm": 6.0, "patch": 16, "widths": (8, 16)}, 40, 2, 1e-2, validate_every=20, validation_patches=4

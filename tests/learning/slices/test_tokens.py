@@ -141,11 +141,12 @@ def test_all_slices_and_orderings_together_draw_what_a_loop_draws(model, slices)
     unlikely[:, 3] = False
     noise = gumbel(model, 0)
     reader = Reader(list(model.transformers))
-    found = resampled(model, reader, sequences, unlikely, noise, "sequential")
+    known = torch.stack([model.log_shares(k, part) for k, part in enumerate(sequences)])
+    found = resampled(reader, sequences, unlikely, noise, known, "sequential")
     assert torch.equal(found, one_by_one(model, sequences, unlikely, noise))
     assert torch.equal(found[~unlikely], sequences[~unlikely]), "what is likely stays"
     assert (found != sequences).any() and found.max() < SIZES.codes, "the token before the first is never drawn"
-    parallel = resampled(model, reader, sequences, unlikely, noise, "parallel")
+    parallel = resampled(reader, sequences, unlikely, noise, known, "parallel")
     assert not torch.equal(parallel, found), "the published short cut does not see what it drew before"
     assert torch.equal(parallel[~unlikely], sequences[~unlikely])
 
@@ -165,6 +166,17 @@ def test_the_reader_is_the_transformers(model):
         logits = reader.go_on(tokens[..., start:stop])
         for k, transformer in enumerate(model.transformers):
             assert torch.allclose(logits[k], transformer(tokens[k, :, :stop])[:, -1], atol=1e-5)
+
+
+def test_one_unlikely_token_a_sequence_needs_nothing_to_be_read_anew(model, slices):
+    sequences = model.in_order(model.tokens(slices[0]))
+    unlikely = torch.zeros(sequences.shape, dtype=torch.bool)
+    for k, n in itertools.product(range(3), range(5)):
+        unlikely[k, n, 7 * k + 3 * n] = True
+    known = torch.stack([model.log_shares(k, part) for k, part in enumerate(sequences)])
+    reader, noise = Reader(list(model.transformers)), gumbel(model, 1)
+    found = resampled(reader, sequences, unlikely, noise, known, "sequential")
+    assert torch.equal(found, one_by_one(model, sequences, unlikely, noise)) and reader.read == 0
 
 
 @pytest.mark.parametrize("score", ["restoration", "restoration_masked", "likelihood"])

@@ -14,6 +14,9 @@ from torch.nn import functional
 Affine = tuple[Tensor, Tensor]
 """Weights (k, in, out) and biases (k, 1, out) of k linear layers, or both (k, width) of k layer norms."""
 
+FEW = 16
+"""For so few tokens at once torch's attention kernel takes longer than plain products."""
+
 
 @dataclass
 class _Layer:
@@ -84,7 +87,13 @@ class Reader:
         before = None
         if m > 1:
             before = torch.ones(m, place.stop, dtype=torch.bool, device=x.device).tril(place.start)
-        found = functional.scaled_dot_product_attention(q.flatten(0, 1), keys, values, before)
+        q = q.flatten(0, 1)
+        if m > FEW:
+            found = functional.scaled_dot_product_attention(q, keys, values, before)
+        else:
+            apart = q @ keys.mT * q.shape[-1] ** -0.5
+            apart = apart if before is None else apart.masked_fill(~before, -torch.inf)
+            found = apart.softmax(dim=-1) @ values
         return _linear(found.unflatten(0, (k, n)).transpose(2, 3).flatten(3), layer.out)
 
 

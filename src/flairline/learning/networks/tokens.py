@@ -150,11 +150,14 @@ class TokenModel(nn.Module):
         """What the transformer reads to predict sequences (..., m): the same, one later, after the token of no code."""
         return torch.cat([torch.full_like(sequences[..., :1], self.sizes.codes), sequences[..., :-1]], dim=-1)
 
+    def log_shares(self, number: int, sequences: Tensor) -> Tensor:
+        """Log-probability of every code (n, side * side, codes) at each place of sequences, given the tokens before."""
+        logits = self.transformers[number](self.begun(sequences))[..., : self.sizes.codes]
+        return logits.float().log_softmax(dim=-1)  # log(softmax) underflows to minus infinity
+
     def log_p(self, number: int, sequences: Tensor) -> Tensor:
         """Log-probability of each token of sequences (n, side * side), given those before it in ordering `number`."""
-        logits = self.transformers[number](self.begun(sequences))[..., : self.sizes.codes]
-        # log(softmax) underflows to minus infinity.
-        return logits.float().log_softmax(dim=-1).gather(-1, sequences[..., None])[..., 0]
+        return self.log_shares(number, sequences).gather(-1, sequences[..., None])[..., 0]
 
     def healthy(self, share: float) -> Tensor:
         """The log-probability that this share of healthy tokens does not exceed, (orderings,)."""

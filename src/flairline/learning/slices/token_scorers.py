@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ def token_scores(
     x, brain
         Slices (n, 1, S, S) in [0, 1], and 0/1 of the same shape. Tokens of cells without brain are never drawn anew.
     batch
-        Slices at once, fewer where their keys and values would take more than 512 MB.
+        Slices that go through the networks at once. Drawing anew takes all slices together, or as many as have keys
+        and values of 512 MB.
     sign
         Of residuals, as for every slice method.
     seed
@@ -54,30 +56,54 @@ def token_scores(
             msg = f"Wanted one of {', '.join(known)}, found {value!r}. Give one of them."
             raise InputError(msg)
     reader = Reader(list(model.transformers))  # type: ignore[arg-type]
-    chunks = zip(*(part.split(_at_once(model, batch)) for part in (x, brain)), strict=True)
-    found = [_scored(model, reader, images, brains, options, (sign, seed)) for images, brains in chunks]
+    chunks = zip(*(part.split(_at_once(model)) for part in (x, brain)), strict=True)
+    found = [_scored(_Models(model, reader, batch), images, brains, options, (sign, seed)) for images, brains in chunks]
     score, restored = (torch.cat(column) for column in zip(*found, strict=True))
     return score * brain, restored * brain
 
 
-def _at_once(model: TokenModel, batch: int) -> int:
+def _at_once(model: TokenModel) -> int:
     sizes = model.sizes
     numbers = 2 * sizes.orderings * sizes.depth * sizes.side**2 * sizes.width
-    return max(1, min(batch, MOST_KEPT // (4 * numbers)))
+    return max(1, MOST_KEPT // (4 * numbers))
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The networks, by `batch` slices at once, and the reader of the same transformers."""
+
+    model: TokenModel
+    reader: Reader
+    batch: int
+
+    def tokens(self, x: Tensor) -> Tensor:
+        return torch.cat([self.model.tokens(chunk) for chunk in x.split(self.batch)])
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        return torch.cat([self.model.decode(chunk).float() for chunk in tokens.split(self.batch)])
+
+    def log_shares(self, sequences: Tensor) -> Tensor:
+        return torch.stack(
+            [
+                torch.cat([self.model.log_shares(number, chunk) for chunk in part.split(self.batch)])
+                for number, part in enumerate(sequences)
+            ]
+        )
 
 
 def _scored(
-    model: TokenModel, reader: Reader, x: Tensor, brain: Tensor, options: Resampling, drawn: tuple[str, int]
+    models: _Models, x: Tensor, brain: Tensor, options: Resampling, drawn: tuple[str, int]
 ) -> tuple[Tensor, Tensor]:
-    sign, seed = drawn
-    tokens = model.tokens(x)
+    (sign, seed), model = drawn, models.model
+    tokens = models.tokens(x)
     sequences = model.in_order(tokens)
-    log_p = torch.stack([model.log_p(number, part) for number, part in enumerate(sequences)])
+    log_shares = models.log_shares(sequences)
+    log_p = log_shares.gather(-1, sequences[..., None])[..., 0]
     side = model.sizes.side
     if options.score == "likelihood":
         cells = -model.in_place(log_p).mean(dim=0).unflatten(1, (1, side, side))
         upsampled = functional.interpolate(cells, size=x.shape[-2:], mode="bilinear", align_corners=False)
-        return upsampled.clamp(min=0), model.decode(tokens)
+        return upsampled.clamp(min=0), models.decode(tokens)
     lowest = model.healthy(options.healthy_share)
     if options.threshold is not None:
         lowest = torch.full_like(lowest, math.log(options.threshold))
@@ -86,9 +112,9 @@ def _scored(
     score, restored = torch.zeros_like(x), torch.zeros_like(x)
     for sample in range(options.samples):
         noise = gumbel(model, seed + sample).to(x.device)
-        drawn_anew = resampled(model, reader, sequences, unlikely, noise, options.sampler)
+        drawn_anew = resampled(models.reader, sequences, unlikely, noise, log_shares, options.sampler)
         for cells, changed in zip(model.in_place(drawn_anew), model.in_place(unlikely), strict=True):
-            x_hat = model.decode(cells).float()
+            x_hat = models.decode(cells)
             residual = difference(x, x_hat, brain, sign)
             if options.score == "restoration_masked":
                 mask = changed.float().unflatten(1, (1, side, side))
@@ -108,7 +134,7 @@ def gumbel(model: TokenModel, seed: int) -> Tensor:
 
 
 def resampled(
-    model: TokenModel, reader: Reader, sequences: Tensor, unlikely: Tensor, noise: Tensor, sampler: str
+    reader: Reader, sequences: Tensor, unlikely: Tensor, noise: Tensor, known: Tensor, sampler: str
 ) -> Tensor:
     """Sequences (orderings, n, cells) with unlikely tokens drawn anew, all slices and orderings together.
 
@@ -118,25 +144,28 @@ def resampled(
         Of the sequences' shape: what is drawn anew. All other tokens stay.
     noise
         Of `gumbel`.
+    known
+        Log-probabilities (orderings, n, cells, codes) given the sequences as they are (`TokenModel.log_shares`). A
+        sequence's first unlikely token has only such before it, so it needs nothing to be read anew.
     sampler
         "sequential" or "parallel", as `Resampling` has them.
     """
-    result, codes = sequences.clone(), model.sizes.codes
+    at_once = (known + noise[:, None]).argmax(dim=-1)
     if sampler == "parallel":
-        for number, part in enumerate(sequences):
-            logits = model.transformers[number](model.begun(part))[..., :codes]
-            result[number] = torch.where(unlikely[number], (logits + noise[number]).argmax(dim=-1), part)
-        return result
-    rows = unlikely.any(dim=2).any(dim=0)
+        return torch.where(unlikely, at_once, sequences)
+    first = unlikely & (unlikely.cumsum(dim=2) == 1)
+    result, later = torch.where(first, at_once, sequences), unlikely & ~first
+    rows = later.any(dim=2).any(dim=0)
     if not rows.any():
         return result
-    sequences, unlikely = result[:, rows], unlikely[:, rows]
+    sequences, later, codes = result[:, rows], later[:, rows], noise.shape[-1]
     reader.begin(int(rows.sum()))
-    for place in torch.nonzero(unlikely.any(dim=0).any(dim=0))[:, 0].tolist():
+    before = torch.full_like(sequences[..., :1], codes)  # the token of no code, as `TokenModel.begun` has it
+    for place in torch.nonzero(later.any(dim=0).any(dim=0))[:, 0].tolist():
         # All that lies between two places is known: it is read in one go.
-        logits = reader.go_on(model.begun(sequences[..., : place + 1])[..., reader.read :])[..., :codes]
-        anew = (logits + noise[:, place][:, None]).argmax(dim=-1)
-        sequences[..., place] = torch.where(unlikely[..., place], anew, sequences[..., place])
+        given = torch.cat([before, sequences[..., :place]], dim=-1)[..., reader.read :]
+        anew = (reader.go_on(given)[..., :codes] + noise[:, place][:, None]).argmax(dim=-1)
+        sequences[..., place] = torch.where(later[..., place], anew, sequences[..., place])
     result[:, rows] = sequences
     return result
 

@@ -136,13 +136,18 @@ def fit_mixture(method: MixtureLearner, data: TrainingData, run: TrainingRun) ->
         "healthy_quantiles": healthy_quantiles(method.name, scores),
     }
     write_json(run.work / "curve.json", {"steps": curve.steps, "values": curve.values})
+    _check_share(share)
+    ModelFolder(run.folder).write(method.family, {WEIGHTS: state}, config, card(method, config).render())
+
+
+def _check_share(share: float) -> None:
+    """Raise `ModelError` if the brightest tissue holds too much of the held-out brains."""
     if share > MOST_LESION:
         msg = (
             f"Wanted a brightest tissue of less than {MOST_LESION:.0%} of the held-out brains, found {share:.0%}: it is"
             " none of lesions. Train again with another --seed, longer, or on scans with a T1."
         )
         raise ModelError(msg)
-    ModelFolder(run.folder).write(method.family, {WEIGHTS: state}, config, card(method, config).render())
 
 
 def _prepared(data: TrainingData, spacing_mm: float, run: TrainingRun) -> _Part:
