@@ -4,7 +4,7 @@ PYTHON ?= python3
 # version that constraints.txt has a small torch for, pip would fetch gigabytes of CUDA libraries.
 ifeq ($(PYTHON),python3)
 VENV := .venv
-EXTRAS ?= deep,dicom,cluster,paper,test
+EXTRAS ?= deep,dicom,cluster,paper,docs,test
 else
 # A shim of pyenv is there for versions that are not switched on; then the version itself is taken.
 FOUND := $(firstword $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null) \
@@ -22,14 +22,16 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 TESTS ?= tests
 
-.PHONY: help setup demo test test-faults check bench clean
+.PHONY: help setup demo test test-faults container-test check docs bench clean
 
 help:
 	@echo "make setup  everything, in .venv (PYTHON=python3.13: in .venv-3.13, without torch)"
 	@echo "make demo   the whole way on phantoms, in a venv of its own with the core only; results in demo-out"
 	@echo "make test   all tests (FLAIRLINE_DATA=folder of the real scans, where you have them; TESTS=tests/io: some)"
 	@echo "make test-faults  kills workers, runs and schedulers; on a quiet machine"
+	@echo "make container-test  the image's root from a bare Debian, and a cohort in it; as root, with debootstrap"
 	@echo "make check  ruff, mypy, import-linter"
+	@echo "make docs   the documentation in site/, strictly: a broken link or an undocumented public name fails"
 	@echo "make bench  speed and memory against the published recipe"
 
 setup: $(VENV)/.done
@@ -58,14 +60,21 @@ test: $(VENV)/.done
 test-faults: $(VENV)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m faults tests/cohort tests/test_executor.py
 
+container-test:
+	bash container/test.sh
+
 check: $(VENV)/.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.done
+	$(VENV)/bin/python -m studies.tables --check
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
 bench: $(VENV)/.done
 	for bench in evaluate preprocess report cohort; do $(VENV)/bin/python -m bench.$$bench || exit; done
 
 clean:
-	rm -rf $(VENV) $(wildcard .venv-*) demo-out
+	rm -rf $(VENV) $(wildcard .venv-*) demo-out site

@@ -5,7 +5,7 @@ trained for a moment on three phantoms first, because weights do not change what
 process of its own. `peak` is the process's highest memory, Python and libraries included, `scoring` how much of it came
 after the scan was read and the method loaded; on a GPU, what torch allocated at most.
 
-    python -m bench.inference [-o FOLDER] [--method NAME ...] [--slices 16] [--patience 60] [--quick]
+    python -m bench.inference [-o FOLDER] [--method NAME ...] [--preset paper] [--slices 16] [--patience 60] [--quick]
 
 A learned method first scores `--slices` axial slices (one batch: the highest memory of a method that goes batch by
 batch). If the volume would then take longer than `--patience` seconds, its seconds are those times brain slices over
@@ -77,7 +77,7 @@ def train(name: str, folder: Path, given: argparse.Namespace) -> None:
 
     healthy = Dataset(folder.parent / "healthy", spacing_mm=4.0).healthy(3)
     registry.load("methods", name)().train(
-        TrainingData(healthy), TrainingRun(folder, QUICK_PRESET if given.quick else PRESET, max_minutes=1e-3)
+        TrainingData(healthy), TrainingRun(folder, QUICK_PRESET if given.quick else given.preset, max_minutes=1e-3)
     )
 
 
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=16)
     parser.add_argument("--patience", type=float, default=60.0)
     parser.add_argument("--residual", default="ae_dense")
+    parser.add_argument("--preset", default=PRESET, help="of the learned methods")
     parser.add_argument("--quick", action="store_true", help="a small volume and two methods, for seconds")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -187,7 +188,7 @@ def report(rows: list[dict[str, Any]], batches: dict[str, float], shape: tuple[i
 def _child(given: argparse.Namespace, *step: str) -> str:
     """The last line that a step prints."""
     options = ["-o", str(given.out), "--slices", str(given.slices), "--patience", str(given.patience)]
-    options += ["--quick"] if given.quick else []
+    options += ["--preset", given.preset, *(["--quick"] if given.quick else [])]
     command = [sys.executable, "-m", "bench.inference", *options, "--residual", given.residual, "--step", *step]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return (done.stdout.strip().splitlines() or [""])[-1]

@@ -39,9 +39,12 @@ from scipy import ndimage
 
 from flairline import segmentation
 from flairline.imaging.boxes import box_of
+from flairline.imaging.changes import carried_labels, linked, numbered, spread_of, volumes_of
 from flairline.imaging.measure import dice
 from flairline.imaging.points import PointMap, carry_mask
+from flairline.io.files import write_text
 from flairline.io.nifti import read_mask, read_volume, write_mask
+from flairline.io.tables import csv_text
 from flairline.preprocess.brain import background_value, is_stripped
 from flairline.preprocess.read import read_scan
 from flairline.preprocess.settings import PreprocessSettings
@@ -64,6 +67,7 @@ MIN_DICE = 0.99
 MIN_SHARE_OF_KEPT = 0.93
 """Wanted of a rigid move, as a share of what the unchanged mask keeps when it is moved there and back."""
 MAX_VOLUME_CHANGE = 0.10
+CSV_COLUMNS = ("recipe", "scan", "change", "kind", "unchanged_ml", "ml", "dice", "kept", "lesions", "lesion_spread")
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,6 +341,9 @@ class Row:
         Each on its own scan's grid.
     brain_dice
         Of the brains, as `dice`.
+    lesions, lesion_spread
+        Lesions that both masks, or one of them, have; and how far their volumes differ in 95 of 100, as
+        `imaging.changes.Spread.of_lesion` has it.
     """
 
     scan: str
@@ -350,6 +357,8 @@ class Row:
     brain_dice: float
     threshold: float
     seconds: float
+    lesions: int = 0
+    lesion_spread: float = float("nan")
 
     @property
     def volume_change(self) -> float:
@@ -426,9 +435,24 @@ def compared(scan: str, change: Change, points: Matrix, unchanged: Segmented, ch
                 brain_dice=overlap(changed.brain, unchanged.brain),
                 threshold=changed.thresholds[method],
                 seconds=changed.seconds,
+                **_of_lesions(was, mask, points),
             )
         )
     return rows
+
+
+def _of_lesions(was: Mask, mask: Mask, points: Matrix) -> dict[str, float]:
+    """How many lesions there are, and how far their volumes differ in 95 of 100 of them."""
+    first, second = numbered(was), numbered(mask)
+    counts = int(first.max(initial=0)), int(second.max(initial=0))
+    brought = carried_labels(second, mask.space, was.space, PointMap("unchanged", "changed", points))
+    volumes = [volumes_of(labels, space.voxel_ml) for labels, space in ((first, was.space), (second, mask.space))]
+    pairs = [
+        tuple(sum(volumes[visit][number - 1] for number in link[visit]) for visit in (0, 1))
+        for link in linked(first, brought, counts)
+    ]
+    spread = float(np.quantile([spread_of(*pair) for pair in pairs], 0.95)) if pairs else float("nan")
+    return {"lesions": len(pairs), "lesion_spread": spread}
 
 
 def rows_of(
@@ -491,6 +515,18 @@ def table(rows: Sequence[Row], methods: Sequence[str]) -> str:
     return "\n".join(lines[1:])
 
 
+def csv_of_rows(rows: Sequence[Row]) -> str:
+    """What the package carries of it (cohort/_data/stability.csv), rounded as the table is."""
+    lines = []
+    for row in rows:
+        shares = [f"{value:.4f}" for value in (row.dice, row.kept)]
+        volumes = [f"{value:.3f}" for value in (row.unchanged_ml, row.ml)]
+        lines.append(
+            [row.method, row.scan, row.change, row.kind, *volumes, *shares, row.lesions, f"{row.lesion_spread:.3f}"]
+        )
+    return csv_text(CSV_COLUMNS, lines)
+
+
 def _cell(row: Row | None) -> str:
     if row is None:
         return ""
@@ -526,11 +562,17 @@ def real_files(folder: str) -> dict[str, Path]:
 
 
 def measure(
-    scans: dict[str, Callable[[], dict[str, Path]]], changes: Sequence[Change], methods: Sequence[str], out: Path
+    scans: dict[str, Callable[[], dict[str, Path]]],
+    changes: Sequence[Change],
+    methods: Sequence[str],
+    out: Path,
+    csv: Path | None = None,
 ) -> None:
     """All of it; prints."""
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for scan, files in scans.items() for row in rows_of(scan, files(), changes, methods, out)]
+    if csv is not None:
+        write_text(csv, csv_of_rows(rows))
     print(table(rows, methods))
     missed = [f"{row.scan}, {row.change}, {row.method}: {row.missed}" for row in rows if row.missed]
     by_kind = {
@@ -544,6 +586,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run all that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, help="folder that keeps results")
+    parser.add_argument("--csv", type=Path, help="write the rows to this file as well")
     parser.add_argument("--scan", action="append", choices=list(SCANS), help="only this one (repeat for more)")
     parser.add_argument("--change", action="append", choices=[change.name for change in CHANGES], help="only this one")
     parser.add_argument("--quick", action="store_true", help="a coarse phantom: does it run?")
@@ -553,10 +596,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch) / "kept"
         if given.quick:
-            measure({"phantom": lambda: quick_files(Path(scratch) / "phantom")}, changes, QUICK_METHODS, out)
+            measure({"phantom": lambda: quick_files(Path(scratch) / "phantom")}, changes, QUICK_METHODS, out, given.csv)
             return
         names = given.scan or list(SCANS)
-        measure({name: lambda name=name: real_files(SCANS[name]) for name in names}, changes, METHODS, out)
+        measure({name: lambda name=name: real_files(SCANS[name]) for name in names}, changes, METHODS, out, given.csv)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,14 @@ What takes long to make (phantoms, trained stand-ins) is made once for all worke
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,7 +230,7 @@ def flairline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(autouse=True)
 def loggers_stay_on() -> Iterator[None]:
-    """A library that configures logging disables flairline's loggers, and a later test in this process hears nothing."""
+    """A library that configures logging disables flairline's loggers, and later tests in this process hear nothing."""
     yield
     known = logging.Logger.manager.loggerDict
     off = [name for name, it in known.items() if name.startswith("flairline") and getattr(it, "disabled", False)]
@@ -245,3 +250,39 @@ def real_data() -> Path:
     if os.environ.get("FLAIRLINE_REQUIRE_DATA") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def dask_processes(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen, Callable[[], subprocess.Popen]]]:
+    """Address and process of a Dask scheduler with one worker, and what starts another; they can import from tmp_path.
+
+    Each worker is watched by a nanny, which is the process that is returned, and which starts it anew where it dies.
+    """
+    pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    running: list[subprocess.Popen] = []
+
+    def start(program: str, *words: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", f"distributed.cli.{program}", "--scheduler-file", str(file), *words]
+        quiet = subprocess.DEVNULL
+        # A group of its own, so that a nanny's workers end with it.
+        running.append(subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment, start_new_session=True))
+        return running[-1]
+
+    def add_worker() -> subprocess.Popen:
+        return start("dask_worker", "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path / "dask"))
+
+    try:
+        scheduler = start("dask_scheduler", "--no-dashboard", "--port", "0", "--host", "127.0.0.1")
+        end = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        add_worker()
+        yield json.loads(file.read_text())["address"], scheduler, add_worker
+    finally:
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -14,10 +14,16 @@ import pytest
 import flairline as fl
 from flairline.errors import InputError
 
-VERBS = ("segment", "benchmark", "evaluate", "fit", "recipe", "method", "protocol", "list_methods", "demo_scan")
+VERBS = (
+    *("segment", "compare", "benchmark", "evaluate", "fit", "synthesise", "export", "fill_t1"),
+    *("recipe", "method", "protocol", "list_methods", "demo_scan"),
+)
 NOUNS = ("Scan", "Volume", "Mask", "Case", "Found", "Space", "Threshold", "Summary", "Lesion", "errors")
 WITH_EXAMPLES = (
-    *(f"flairline.notebook.{name}" for name in ("scans", "judging", "training", "names")),
+    *(
+        f"flairline.notebook.{name}"
+        for name in ("scans", "visits", "judging", "training", "people", "names", "exporting")
+    ),
     *("flairline.segmentation", "flairline.summary"),
 )
 HEAVY = ("numpy", "nibabel", "scipy", "torch", "matplotlib", "typer", "pydantic", "numba")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import subprocess
 import sys
-import time
 
 import pytest
 
@@ -217,37 +213,10 @@ def test_a_slurm_job_is_what_its_file_says(tmp_path):
             executor.slurm_cluster(file)
 
 
-def _dask(*words, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **options,
-    )
-
-
 @pytest.fixture
-def dask_cluster(tmp_path, work):
-    """A scheduler in a process of its own, and what starts a worker of it."""
-    pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
-    flags = ["--scheduler-file", str(file)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    allowed = {**environment, "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-    started = [_dask("dask_scheduler", *flags, "--no-dashboard", "--port", "0", "--host", "127.0.0.1", env=allowed)]
-    end = time.monotonic() + 60
-    while not file.exists() and time.monotonic() < end:
-        time.sleep(0.05)
-
-    def add_worker():
-        words = [*flags, "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path / "dask")]
-        started.append(_dask("dask_worker", *words, env=environment))
-
-    add_worker()
-    yield json.loads(file.read_text())["address"], started[0], add_worker
-    for process in started:
-        process.kill()
-        process.wait()
+def dask_cluster(dask_processes, work):
+    """A scheduler in a process of its own, and what starts a worker of it, which can import `work`."""
+    return dask_processes
 
 
 @pytest.mark.faults

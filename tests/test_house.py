@@ -45,6 +45,7 @@ TESTED_BY = {
     "flairline.benchmarking.paper.*": "benchmarking/paper/test_tables.py",
     "flairline.benchmarking.*": "benchmarking/test_judge.py",
     "flairline.evaluation.judged_scan": "evaluation/test_counts.py",
+    "flairline.cases.people_bids": "cases/test_people.py",
     "flairline.cases.fetch": "datasets/test_fetch.py",
     "flairline.cases.[cf]*": "datasets/test_folders.py",
     "flairline.io.fetch": "preprocess/test_brain_and_atlas.py",
@@ -363,7 +364,9 @@ def test_the_layers_hold():
     assert contract.get("ignore_imports", []) == []
     # In a process of its own: import-linter configures logging and so disables every logger that is there already.
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
-    linted = subprocess.run([*command, "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True)
+    linted = subprocess.run(
+        [*command, "--config", str(ROOT / "pyproject.toml"), "--no-cache"], capture_output=True, text=True
+    )
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 

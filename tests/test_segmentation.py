@@ -213,7 +213,7 @@ def test_no_side_is_named_where_the_header_says_no_orientation(tmp_path, head, f
     assert ran.code == 0
     summary = json.loads((tmp_path / "out" / "flair" / "summary.json").read_text())
     assert summary["n_lesions"] > 0 and {lesion["side"] for lesion in summary["lesions"]} == {""}
-    (flag,) = [flag for flag in summary["qc"]["flags"] if flag["figure"] == "sides_known"]
+    (flag,) = [flag for flag in summary["qc"]["flags"] if flag["figure"] == "orientation"]
     assert flag["reason"] in ran.out + ran.err
     assert "left and right are not known" in (tmp_path / "out" / "flair" / "report.html").read_text()
 

@@ -28,15 +28,19 @@ if TYPE_CHECKING:
     from flairline.io.nifti import read_volume as read_volume
     from flairline.io.nifti import write_mask as write_mask
     from flairline.io.nifti import write_volume as write_volume
+    from flairline.notebook.exporting import export as export
+    from flairline.notebook.exporting import fill_t1 as fill_t1
     from flairline.notebook.judging import benchmark as benchmark
     from flairline.notebook.judging import evaluate as evaluate
     from flairline.notebook.names import list_methods as list_methods
     from flairline.notebook.names import method as method
     from flairline.notebook.names import protocol as protocol
     from flairline.notebook.names import recipe as recipe
+    from flairline.notebook.people import synthesise as synthesise
     from flairline.notebook.scans import demo_scan as demo_scan
     from flairline.notebook.scans import segment as segment
     from flairline.notebook.training import fit as fit
+    from flairline.notebook.visits import compare as compare
     from flairline.recipes import Recipe as Recipe
     from flairline.segmentation import Found as Found
     from flairline.summary import Summary as Summary
@@ -55,6 +59,9 @@ _NAMES = {
     "flairline.notebook.scans": ("segment", "demo_scan"),
     "flairline.notebook.judging": ("benchmark", "evaluate"),
     "flairline.notebook.training": ("fit",),
+    "flairline.notebook.exporting": ("export", "fill_t1"),
+    "flairline.notebook.visits": ("compare",),
+    "flairline.notebook.people": ("synthesise",),
     "flairline.notebook.names": ("recipe", "method", "protocol", "list_methods"),
     "flairline.types": ("Scan", "Volume", "Mask", "Space", "Case", "Threshold", "Lesion", "Scorer"),
     "flairline.segmentation": ("Found",),

@@ -6,6 +6,7 @@ item's: an error that a user can mend, a fault in flairline and a worker that di
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -161,6 +162,7 @@ def cluster(scheduler: str) -> Iterator[Executor]:
         raise InputError(msg)
     # As on this machine: an item whose worker died is tried once more.
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), ExitStack() as stack:
+        stack.enter_context(_quiet("distributed", "distributed.client", "asyncio"))
         jobs = stack.enter_context(slurm_cluster(Path(rest))) if kind == "slurm" else scheduler
         try:
             client = stack.enter_context(Client(jobs, timeout=SCHEDULER_SECONDS, set_as_default=False))
@@ -168,6 +170,19 @@ def cluster(scheduler: str) -> Iterator[Executor]:
             msg = f"Wanted a Dask scheduler at {scheduler}, but none answers: {error}. Start one: dask scheduler."
             raise InputError(msg) from error
         yield client.get_executor(pure=False)
+
+
+@contextmanager
+def _quiet(*loggers: str) -> Iterator[None]:
+    """Loggers say nothing meanwhile: where a scheduler vanishes, each item's outcome says so in one line."""
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    try:
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def slurm_cluster(path: Path, *, start: bool = True) -> Any:
@@ -278,14 +293,23 @@ def begin_worker(thread_count: int, worker_mb: int | None = None) -> None:
     What the user's environment says of a library's threads stays.
     """
     os.environ[THREADS_VARIABLE] = str(thread_count)
-    for variable in LIBRARIES_VARIABLES:
-        os.environ.setdefault(variable, str(thread_count))
+    tell_libraries()
     if worker_mb is not None and sys.platform == "linux":
         import resource
 
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = worker_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == -1 else min(wanted, most), most))
+
+
+def tell_libraries() -> None:
+    """Tell libraries that are loaded from now on how many threads this process was told to use; nothing if it was not.
+
+    For a process that works itself. One that starts workers does not: they take over what its environment says.
+    """
+    if told := _threads_by_variable():
+        for variable in LIBRARIES_VARIABLES:
+            os.environ.setdefault(variable, str(told))
 
 
 def _begin_pool_worker(thread_count: int, worker_mb: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flairline import executor, recipes
+from flairline.cases.columns import columns_of
 from flairline.cases.names import named
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.overlay import overlay_figure
 from flairline.imaging.measure import lesions_of
-from flairline.io.files import prepare_folder, readable, remove_file, sha256
+from flairline.io.files import prepare_folder, readable, remove_file, sha256, write_json
 from flairline.io.logs import with_log
 from flairline.io.nifti import write_mask, write_volume
 from flairline.io.versions import versions
@@ -33,6 +35,10 @@ from flairline.types import Case, Mask, Scan, Threshold, Volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+SOURCES = "sources.json"
+"""Of a finished folder: role -> where the image lies that was read, from this folder; `compare` looks there."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,7 @@ class Found:
         write_volume(folder / "score.nii.gz", self.score)
         write_mask(folder / "mask.nii.gz", self.mask)
         write_mask(folder / "brain.nii.gz", self.scan.brain)
+        write_json(folder / SOURCES, {role: os.path.relpath(path, folder) for role, path in self.scan.sources.items()})
         if self.prepared is not None:
             write_atlas_files(folder, self, self.prepared, images=on_atlas)
         if after is not None:
@@ -243,6 +250,7 @@ def find(case: Case, settings: Settings) -> Found:
         subject=case.subject,
         session=case.session or None,
         site=case.site or None,
+        columns={name: value for name, value in columns_of(case).items() if name != "site"} or None,
         inputs={
             role: InputFile(file=readable(Path(path).name), sha256=sha256(Path(path)))
             for role, path in scan.sources.items()
@@ -333,7 +341,7 @@ def _side_flags(scan: Scan) -> tuple[quality.Flag, ...]:
     if scan.space.sides_known:
         return ()
     reason = "left and right are not known: the file's header says no orientation (no valid qform or sform)"
-    return (quality.Flag("sides_known", 0.0, reason),)
+    return (quality.Flag("orientation", 0.0, reason),)
 
 
 def _input_file(path: Path) -> InputFile:

@@ -156,6 +156,8 @@ class Summary:
         Voxel sides (x, y, z in RAS+), and the space of the results ("native").
     seconds
         How long it took.
+    columns
+        Further columns of the table of cases (age, sex, scanner).
     truth_ml, metrics
         Volume of the truth and figures against it by metric name, where a benchmark judged the scan.
 
@@ -192,6 +194,7 @@ class Summary:
     versions: Mapping[str, str] | None = None
     seconds: float | None = None
     intended_use: str | None = None
+    columns: Mapping[str, str] | None = None
     truth_ml: float | None = None
     metrics: Mapping[str, float] | None = None
     further: Json = field(default_factory=dict)
@@ -371,5 +374,6 @@ _SUMMARY: Mapping[str, Reader] = {
     "qc": _record_of(Quality, _QUALITY),
     "versions": _object,
     "seconds": _number,
+    "columns": _object_of(_text),
     "metrics": _object,
 }

@@ -17,6 +17,7 @@ NEEDS = {
     "evaluate": ("skimage", "sklearn"),
     "inference": ("torch", "lightning"),
     "preprocess": ("deepbet", "dipy"),
+    "resampling": ("torch", "einops"),
     "restoration": ("torch",),
     "scale": ("psutil",),
     "segment_memory": ("psutil", "torch"),

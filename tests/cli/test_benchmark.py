@@ -26,6 +26,11 @@ SCAN_METRICS = {
     "hd95_mm",
     "volume_error_ml",
     "false_positive_ml",
+    "false_islands_ml",
+    "false_far_ml",
+    "false_border_ml",
+    "missed_lesions_ml",
+    "missed_inside_ml",
     "ppv",
     "sensitivity",
 }

@@ -134,14 +134,17 @@ def examples(language):
     return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("where", ["laptop", "workstation", "array"])
+@pytest.mark.parametrize("where", ["laptop", "workstation", "array", "docker", "apptainer"])
 def test_the_examples_of_the_guide(tmp_path, flairline, data, where):
-    laptop, workstation, array, _ = (text.strip().splitlines()[-1] for text in examples("sh"))
-    example = {"laptop": laptop, "workstation": workstation, "array": array}[where]
+    last_lines = [text.strip().splitlines()[-1] for text in examples("sh")]
+    laptop, workstation, array, *_ = last_lines
+    contained = {words[0]: line for line in last_lines if (words := line.split())[0] in ("docker", "apptainer")}
+    example = {"laptop": laptop, "workstation": workstation, "array": array, **contained}[where]
     places = {"DATA": data, "OUT": tmp_path / "out", "WORK": tmp_path / "work", "$TMPDIR": tmp_path, "$subject": "02"}
+    places |= {"/data": data, "/out": tmp_path / "out"}
     program, *words = [places.get(word, word) for word in shlex.split(example)]
-    assert program == "flairline"
-    ran = flairline(*words, *OPTIONS)
+    assert program == (where if where in contained else "flairline")
+    ran = flairline(*words[words.index("bids") :], *OPTIONS)
     assert ran.code == 0 and (tmp_path / "out" / "sub-02.html").exists()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,28 +50,16 @@ def finished(made_once, bids):
 
 
 @pytest.fixture(scope="session")
-def contents():
-    """`contents(out)` are all outputs by path, but for what stands in `_contents`."""
-    return _contents
+def killed():
+    """The study that kills cohorts, as a module."""
+    path = Path(__file__).parents[2] / "studies" / "killed.py"
+    spec = importlib.util.spec_from_file_location("studies_killed", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
-def _contents(out: Path) -> dict[str, bytes]:
-    """All outputs by path, without locks, and without seconds and memory where these stand."""
-    files = {}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.is_dir() or name.startswith(("state/locks/", "logs/")):
-            continue
-        files[name] = path.read_bytes()
-        if name.endswith("_summary.json"):
-            content = json.loads(files[name])
-            content.pop("seconds")
-            content["qc"].pop("seconds", None)
-            files[name] = json.dumps(content).encode()
-        elif name.startswith("state/sub-"):
-            content = json.loads(files[name])
-            content["outputs"] = {
-                place: size for place, size in content["outputs"].items() if not place.endswith("summary.json")
-            }
-            files[name] = json.dumps({key: content[key] for key in ("name", "key", "status", "outputs")}).encode()
-    return files
+@pytest.fixture(scope="session")
+def contents(killed):
+    """`contents(out)` are all outputs by path, without locks, logs, seconds and memory."""
+    return killed.comparable

@@ -57,7 +57,9 @@ def test_figures_by_the_columns_of_participants(finished, tmp_path):
     figures = {(line["column"], line["value"], line["figure"]): line for line in table(out / "group_metrics.tsv")}
     assert figures["all", "all", "dice_oracle"]["scans"] == "4"
     assert figures["site", "A", "scans"]["result"] == "2" and figures["site", "B", "auprc"]["scans"] == "2"
-    assert not any(column == "age" for column, _, _ in figures)  # as many values as subjects
+    assert figures["age", "60", "scans"]["result"] == "2" and figures["age", "n/a", "scans"]["result"] == "1"
+    page = (out / "index.html").read_text()
+    assert "By site and age" in page and "<h3>By site</h3>" in page
 
 
 def test_the_page_shows_every_scan_and_leads_to_its_page(out):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from flairline.cohort.layout import Filters, participants_of, read_layout, truth_of
+from flairline.cases.columns import participants_of
+from flairline.cohort.layout import Filters, read_layout, truth_of
 from flairline.errors import InputError
 
 

@@ -13,8 +13,10 @@ from flairline.cohort.layout import Filters, read_layout
 from flairline.cohort.participant import Run, Workers, parameters_of, run, write_pages
 from flairline.cohort.state import locked, path_of, read_state
 from flairline.errors import OutputError, UnknownNameError
+from flairline.imaging.points import PointMap
 from flairline.io.nifti import read_mask
 from flairline.postprocess.threshold import parse_threshold
+from flairline.preprocess.register import write_itk
 from flairline.preprocess.settings import PreprocessSettings
 from flairline.segmentation import Settings, find
 
@@ -150,6 +152,15 @@ def test_pages_again(asked, copied):
     assert len(ended) == 4 and {scan.how for scan in ended} == {"done"}
     assert "sub-03" in page.read_text() and len(page.read_text()) > 10_000
     assert read_state(path_of(copied, "sub-03")).is_whole(copied)
+    assert "scan and atlas, one over the other" not in page.read_text()  # it was not registered
+
+
+def test_pages_again_show_the_atlas_of_a_scan_that_was_registered(asked, copied):
+    way = copied / "sub-03" / "anat" / "sub-03_from-orig_to-mni_mode-image_xfm.txt"
+    write_itk(way, PointMap("atlas", "native", np.diag([1.05, 1.0, 0.95, 1.0])))
+    list(write_pages(read_layout(asked.root), replace(asked, out=copied)))
+    assert "scan and atlas, one over the other" in (copied / "sub-03.html").read_text()
+    assert "scan and atlas, one over the other" not in (copied / "sub-01.html").read_text()
 
 
 def test_parameters_name_no_place_of_this_machine():

@@ -11,7 +11,9 @@ from flairline.evaluation.judged_scan import JudgedScan
 
 VOCABULARY = {"counts", "score", "mask", "mask_at_oracle", "truth", "brain", "spacing_mm"}
 SHAPE = (7, 8, 9)
-ALWAYS_DEFINED = {"false_positive_ml", "volume_error_ml"}
+ALWAYS_DEFINED = {"false_positive_ml", "false_islands_ml", "volume_error_ml"}
+OF_TOUCHED_LESIONS = {"false_far_ml", "false_border_ml", "missed_inside_ml"}
+"""They look at nothing but lesions that are touched and at what touches one."""
 
 
 @pytest.fixture(params=registry.names("metrics"))
@@ -71,6 +73,10 @@ def test_it_tells_a_perfect_result_from_a_poor_one(metric, truth):
     """The truth itself as score and mask, and a score and mask that see nothing of it."""
     elsewhere = np.roll(truth, 4, axis=1)
     assert not (truth & elsewhere).any()
+    if metric.plug_in in OF_TOUCHED_LESIONS:  # half of it, and over its end by two, four and six mm
+        elsewhere = truth.copy()
+        elsewhere[2:5, 2:5, 2:4], elsewhere[2:5, 2:5, 6:] = False, True
+        elsewhere[1, 1, 1] = True
     perfect, poor = words(truth, truth, truth), words(truth, elsewhere, elsewhere)
     values = call(metric, perfect), call(metric, poor)
     if metric.plug_in == "threshold_oracle":  # where nothing is found, all has to be marked
@@ -94,6 +100,8 @@ def test_without_lesions_it_is_nan_or_a_volume(metric):
     value = call(metric, words(np.zeros(SHAPE, bool)))
     if metric.plug_in in ALWAYS_DEFINED:
         assert value > 0
+    elif metric.plug_in in {"false_far_ml", "false_border_ml"}:  # no component touches a lesion
+        assert value == 0
     else:
         assert np.isnan(value) or (metric.plug_in == "ppv" and value == 0)
 
@@ -103,8 +111,8 @@ def test_an_empty_mask_is_no_error_and_no_success(metric, truth):
     assert not np.isinf(value)
     if not {"mask", "mask_at_oracle"} & set(inspect.signature(metric).parameters):
         assert value == perfect  # it looks at no mask
-    elif metric.plug_in == "false_positive_ml":
-        assert value == perfect == 0
+    elif metric.plug_in.startswith("false_") or metric.plug_in == "missed_inside_ml":
+        assert value == perfect == 0  # all of it is missed, nothing is touched
     else:
         assert value != perfect, "an empty mask must not look like a perfect one"
 

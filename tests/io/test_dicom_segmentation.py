@@ -174,6 +174,7 @@ def test_a_phantom_goes_the_whole_way_to_a_segmentation_on_its_side(multiframe, 
     (mask_file,) = (tmp_path / "out").rglob("mask.dcm")
     mask = read_mask(mask_file.with_name("mask.nii.gz"))
     check_places(mask_file, mask)
+    assert pydicom.dcmread(mask_file.with_name("report.dcm")).Modality == "SR"
     spot = np.zeros_like(mask.array)
     spot[x : x + 5, y : y + 6, z : z + 4] = True
     assert (mask.array & spot).sum() == spot.sum()

@@ -81,3 +81,29 @@ def test_an_objective_without_its_hooks_cannot_be_made():
 def test_a_run_leaves_the_device_to_the_method_unless_it_names_one(tmp_path):
     run = TrainingRun(tmp_path)
     assert run.on("cpu").device == "cpu" and replace(run, device="cuda").on("cpu").device == "cuda"
+
+
+class Phased(TwoPlayers):
+    """What it validates means something in its second half alone."""
+
+    phases = (0.5, 1.0)
+
+    def validate(self, batch):
+        return torch.tensor(float(self.global_step if self.judged else -1))
+
+
+def test_only_the_last_phase_is_judged_and_each_begins_at_the_full_rate(tmp_path):
+    objective = Phased(Budget(40, validate_every=5, patience=3))
+    rates = [objective._rate(step) for step in range(40)]
+    assert rates[19] < 0.05 and rates[20] > 0.35 and rates[39] < 0.05, "the warm-up is the whole training's"
+    assert [objective._phase(step / 40) for step in (0, 19, 20, 39, 40)] == [0, 0, 1, 1, 1]
+    data = DataLoader(TensorDataset(torch.full((40, 1), 3.0)), 1)
+    _, curve = train(objective, data, data, TrainingRun(tmp_path, device="cpu"))
+    assert curve.steps == [20, 25, 30, 35] and curve.best == 20, "patience, too, begins with the last phase"
+
+
+def test_players_take_one_device_and_a_lone_optimiser_all_of_them():
+    from flairline.learning.loop import _where
+
+    assert _where("cuda", several=True)["devices"] == "auto" and _where("cuda", several=False)["devices"] == 1
+    assert _where("cuda:2", several=False)["devices"] == _where("cuda:2", several=True)["devices"] == [2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from flairline.errors import UnknownNameError
+from flairline.errors import InputError, UnknownNameError
 from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
 from flairline.imaging.resample import resample_volume
 from flairline.preprocess import register
@@ -38,6 +38,22 @@ def test_itk_file_takes_a_known_point_on_the_right_to_where_it_belongs(tmp_path)
 
     np.testing.assert_allclose(found_lps * [-1, -1, 1], wanted_ras, atol=1e-9)
     assert found_lps[0] < 0  # right, in LPS
+
+
+def test_a_transform_is_read_back_as_it_was_written_also_one_about_a_centre(tmp_path):
+    register.write_itk(tmp_path / "xfm.tfm", PointMap("mni", "native", TO_NATIVE))
+    back = register.read_itk(tmp_path / "xfm.tfm", "mni", "native")
+    np.testing.assert_allclose(back.ras_to_ras, TO_NATIVE, atol=1e-9)
+    theirs = sitk.AffineTransform(sitk.ReadTransform(str(tmp_path / "xfm.tfm")))
+    theirs.SetCenter((3.0, -4.0, 5.0))
+    sitk.WriteTransform(theirs, str(tmp_path / "centred.tfm"))
+    point = np.array([40.0, 20.0, 10.0])
+    wanted = np.array(theirs.TransformPoint((-40.0, -20.0, 10.0))) * [-1, -1, 1]
+    found = register.read_itk(tmp_path / "centred.tfm", "a", "b").ras_to_ras @ [*point, 1.0]
+    np.testing.assert_allclose(found[:3], wanted, atol=1e-9)
+    (tmp_path / "broken.tfm").write_text("nothing")
+    with pytest.raises(InputError, match=r"broken\.tfm"):
+        register.read_itk(tmp_path / "broken.tfm", "a", "b")
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -408,6 +408,64 @@ def test_a_cohort_of_a_thousand_is_usable_within_three_seconds(visit, driver, ma
     assert driver.execute_script(rows) == 1000
 
 
+def test_a_table_of_very_many_rows_is_laid_out_as_far_as_it_is_looked_at(visit, driver, tmp_path):
+    from flairline.report.pages import CohortPage, CohortScan
+    from flairline.summary import Flag, Quality, Summary
+
+    scans = [
+        CohortScan(
+            Summary(
+                subject=f"sub-{i:04d}{EVIL if i == 7 else ''}",
+                lesion_volume_ml=float(i),
+                qc=Quality(flags=(Flag(reason="look"),) if i % 100 == 0 else ()),
+            ),
+            href=f"sub-{i}.html",
+            folder=f"sub-{i:04d}",
+            site=f"site {i % 5}",
+            thumbnail=b"no picture",
+            **({"verdict": "artefact", "note": "ghost", "at": "2026-01-01T00:00:00Z"} if i == 3 else {}),
+        )
+        for i in range(2500)
+    ]
+    path = build.write_cohort_page(tmp_path, CohortPage("Many", scans))
+    assert "data:image/webp" not in path.read_text() and "No pictures" in path.read_text()
+    visit(path, viewer=False)
+    laid_out = "return document.querySelectorAll('#cohort-table tbody tr').length"
+    assert driver.execute_script(laid_out) == 150
+    assert (
+        driver.execute_script("return document.getElementById('verdict-count').textContent")
+        == "1 of 2500 have a verdict"
+    )
+    driver.execute_script("document.getElementById('show-all').click()")
+    assert driver.execute_script(laid_out) == 650
+    driver.execute_script(
+        "const f = document.getElementById('filter-text'); f.value = 'sub-0'; f.dispatchEvent(new Event('input'));"
+        "const b = [...document.querySelectorAll('.sort')].find(b => b.textContent.startsWith('Volume'));"
+        "b.click(); b.click()"
+    )
+    assert driver.execute_script("return document.getElementById('filter-count').textContent") == "1000 of 2500 scans"
+    first = "return document.querySelector('#cohort-table tbody tr').dataset.subject"
+    assert driver.execute_script(first) == "sub-0999"
+    driver.execute_script("document.querySelector('#cohort-table tbody tr [data-verdict=fail]').click()")
+    driver.execute_script(
+        "const v = document.getElementById('filter-verdict'); v.value = 'fail'; v.dispatchEvent(new Event('input'))"
+    )
+    assert driver.execute_script(laid_out) == 1 and driver.execute_script(first) == "sub-0999"
+    pressed = "return document.querySelector('#cohort-table tbody [data-verdict=fail]').getAttribute('aria-pressed')"
+    assert driver.execute_script(pressed) == "true"
+    driver.refresh()
+    assert (
+        driver.execute_script("return document.getElementById('verdict-count').textContent")
+        == "2 of 2500 have a verdict"
+    )
+    driver.execute_script(
+        "const f = document.getElementById('filter-text'); f.value = 'ghost'; f.dispatchEvent(new Event('input'))"
+    )
+    note = driver.execute_script("return document.querySelector('#cohort-table tbody [data-note-field]').value")
+    assert driver.execute_script(first) == "sub-0003" and note == "ghost"
+    driver.execute_script("localStorage.clear()")
+
+
 def test_rows_are_driven_by_keys(visit, driver, tmp_path):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys

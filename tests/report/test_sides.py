@@ -83,7 +83,7 @@ def test_the_whole_way_of_a_file_without_orientation(tmp_path, flairline, head, 
     nib.save(image, tmp_path / "flair.nii.gz")
     ran = flairline("segment", tmp_path / "flair.nii.gz", "--method", "brightest", "-o", tmp_path / "out")
     assert ran.code == 0, ran.err
-    assert "LOOK AT flair: sides known: left and right are not known" in ran.err
+    assert "LOOK AT flair: orientation: left and right are not known" in ran.err
     folder = tmp_path / "out" / "flair"
     assert not NAMES_A_SIDE.findall(shown((folder / build.SCAN_PAGE).read_text(encoding="utf-8")))
     summary = json.loads((folder / "summary.json").read_text())

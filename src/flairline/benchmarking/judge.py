@@ -122,7 +122,7 @@ def count(
     for (dataset, _), scans in result.stored.items():
         scans.sort(key=lambda scan: places[scan.case.key])
         result.without_truth += [scan.case.key for scan in scans if not scan.has_truth]
-        result.counts[dataset, source.name] = _count_cohort(scans, protocol, seed)
+        result.counts[dataset, source.name] = count_cohort(scans, protocol, seed)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -154,7 +154,7 @@ def measure(scan: StoredScore, protocol: Protocol, threshold: float) -> dict[str
     return values
 
 
-def _count_cohort(scans: Sequence[StoredScore], protocol: Protocol, seed: int) -> Counts:
+def count_cohort(scans: Sequence[StoredScore], protocol: Protocol, seed: int) -> Counts:
     """Counts of a cohort. A protocol with its own thresholds needs the cohort's range first: a second pass."""
     with_truth = [scan for scan in scans if scan.has_truth]
 

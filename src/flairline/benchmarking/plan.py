@@ -37,9 +37,13 @@ class Plan:
         Scans that were there in part and never became cases, with reasons: they count as failed.
     left_out
         Scans that a verdict excluded.
+    errors
+        Say where the Dice goes: OUT/errors with tables and pictures of the worst places.
     slices
         Score and judge so many axial slices of each scan, evenly spaced over its brain, for a method that takes minutes
         a volume; None: all.
+    by
+        Further columns of the cases (site, or of `Case.extra`) that figures are broken down by.
     """
 
     cases: Sequence[Case]
@@ -53,6 +57,8 @@ class Plan:
     incomplete: Mapping[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     slices: int | None = None
+    by: Sequence[str] = ()
+    errors: bool = False
 
     @property
     def work(self) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.evaluation.counts import N_REPLICATES, Counts, poisson_weights
+from flairline.evaluation.pooled import pooled_metric
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import write_text
 from flairline.io.tables import csv_of
@@ -79,13 +80,15 @@ def rows_of_cohort(
     for name in registry.names("metrics"):
         metric = registry.load("metrics", name)
         if "counts" in inspect.signature(metric).parameters:
-            interval = _interval(metric, counts) if len(set(patients)) > 1 else (NAN, NAN)
-            pooled.append(Row(*start, COHORT, name, metric(counts=counts), counts.n_scans, *interval))
+            value = pooled_metric(name, metric, counts)
+            has_interval = len(set(patients)) > 1 and not np.isnan(value)
+            interval = _interval(metric, counts) if has_interval else (NAN, NAN)
+            pooled.append(Row(*start, COHORT, name, value, counts.n_scans, *interval))
     for name in sorted({name for scan in measured for name in scan.values}):
         of_scans = np.array([scan.values.get(name, np.nan) for scan in measured])
         n = int(np.count_nonzero(~np.isnan(of_scans)))
         mean = float(np.nanmean(of_scans)) if n else NAN
-        of_all_scans.append(Row(*start, COHORT, name, mean, n, *_mean_interval(of_scans, patients, seed)))
+        of_all_scans.append(Row(*start, COHORT, name, mean, n, *mean_interval(of_scans, patients, seed)))
     yield from of_all_scans + pooled if protocol.per_subject_first else pooled + of_all_scans
     for scan in measured:
         for name, value in scan.values.items():
@@ -117,7 +120,7 @@ def _interval(metric: Callable[..., float], counts: Counts) -> tuple[float, floa
     return _percentiles(replicates - centre + value)
 
 
-def _mean_interval(values: NDArray[np.float64], patients: Sequence[str], seed: int) -> tuple[float, float]:
+def mean_interval(values: NDArray[np.float64], patients: Sequence[str], seed: int) -> tuple[float, float]:
     """95 % bootstrap interval of the mean over scans, drawn over patients; NaN values do not count."""
     known = ~np.isnan(values)
     if not known.any():

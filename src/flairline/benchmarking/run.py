@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from flairline import executor
-from flairline.benchmarking import ablation, judge
+from flairline.benchmarking import ablation, breakdown, judge, rule_ablation
 from flairline.benchmarking.judge import Result
 from flairline.benchmarking.manifest import write_manifest
 from flairline.benchmarking.paper import reconstruction, tables
 from flairline.benchmarking.plan import Plan
 from flairline.benchmarking.rows import Row, write_rows
+from flairline.evaluation.breakdown import Split
 from flairline.evaluation.protocols import Protocol
 from flairline.io.files import prepare_folder
 from flairline.io.logs import with_log
@@ -92,11 +93,13 @@ def run(plan: Plan, progress: Progress = no_progress) -> Finished:
     OutputError
         OUT cannot be written to.
     InputError
-        A source says that a protocol would fail on every scan: its atlas cannot be had or is on another grid.
+        A source says that a protocol would fail on every scan: its atlas cannot be had or is on another grid. Or the
+        plan breaks figures down by a column that the cases lack, or that makes no groups.
     ModelError
         A source's model folder is broken.
     """
     prepare_folder(plan.out)
+    parted = breakdown.splits(plan)
     for protocol in plan.judged_by:
         for source in plan.sources:
             source.check(protocol)
@@ -115,12 +118,17 @@ def run(plan: Plan, progress: Progress = no_progress) -> Finished:
     finished = Finished(plan, results, parameters)
     if finished.nothing_done:
         return finished
+    breakdown.remove(plan.out / "tables")  # of an earlier run, whose columns this one may lack
     write_rows(plan.out / "rows.csv", finished.rows)
     if any(result.counts for result in results):
         if any(tables.is_published(protocol) for protocol in plan.judged_by):
             _attempt(finished, "Tables and figures", lambda: _write_paper(finished, progress))
         if any(source.reconstruction_quality() is not None for source in plan.sources):
             _attempt(finished, "Reconstruction against Dice", lambda: _write_reconstructions(finished, progress))
+    for column in parted:
+        _attempt(finished, f"Figures by {column.column}", partial(_write_breakdown, finished, column))
+    if plan.errors:
+        _attempt(finished, "Where the Dice goes", lambda: _write_errors(finished, progress))
     if plan.ablate:
         for protocol in plan.judged_by:
             _attempt(finished, f"Ablation of {protocol.name}", partial(_write_ablation, finished, protocol, progress))
@@ -157,9 +165,28 @@ def _write_reconstructions(finished: Finished, progress: Progress) -> None:
     finished.written["Reconstruction against Dice"] = plan.out / "tables" / "reconstruction.md"
 
 
+def _write_breakdown(finished: Finished, column: Split) -> None:
+    path = breakdown.write(finished.plan.out / "tables", finished.plan, finished.results, column)
+    finished.written[f"Figures by {column.column}"] = path
+
+
 def _write_ablation(finished: Finished, protocol: Protocol, progress: Progress) -> None:
     plan = finished.plan
     turned, walk = ablation.run(plan, protocol, progress)
     folder = plan.out / "ablation" / protocol.name
     ablation.write(folder, protocol, turned, walk)
+    rule_ablation.write(folder, rule_ablation.run(finished.results, plan.sources, protocol))
     finished.written[f"What your Dice is made of ({protocol.name})"] = folder / "dice.md"
+
+
+def _write_errors(finished: Finished, progress: Progress) -> None:
+    from flairline.benchmarking import error_pictures, error_tables, errors
+
+    plan, folder = finished.plan, finished.plan.out / "errors"
+    cohorts = errors.look(finished.results, plan.sources, plan.out, plan.jobs, progress)
+    error_tables.write(folder, cohorts, plan.seed)
+    error_pictures.draw(folder / "pictures", cohorts, finished.results)
+    finished.written["Where the Dice goes"] = folder / "table.md"
+    failed = [scan for cohort in cohorts for scan in cohort.failures]
+    if failed:
+        finished.unwritten["Where the Dice goes"] = f"not of {', '.join(failed)}: OUT/logs says why"

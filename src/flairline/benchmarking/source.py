@@ -101,6 +101,8 @@ class About:
         What a reader must know about its masks.
     components
         Which components its masks keep; None: those that the protocol keeps.
+    variants
+        What is left out of the recipe, and the recipe without it, for each rule of its mask.
     threshold_rule, threshold_chosen_on
         How, and on what, its masks' threshold was found.
     """
@@ -113,6 +115,7 @@ class About:
     seen: frozenset[str] = frozenset()
     note: str = ""
     components: ComponentRule | None = None
+    variants: tuple[tuple[str, Recipe], ...] = ()
     threshold_rule: str = "the mask that was given"
     threshold_chosen_on: str = "whatever its maker chose it on"
 
@@ -232,6 +235,7 @@ class RecipeSource(PlainSource):
             seen=self.seen,
             note=recipe.note(recipe.threshold) if recipe.threshold is not None else "",
             components=recipe.components if has_rule else None,
+            variants=tuple(recipe.without_each_rule()) if has_rule else (),
             threshold_rule="the recipe's own rule; the lowest score that it marked",
             threshold_chosen_on="no labels",
         )
@@ -243,7 +247,7 @@ class RecipeSource(PlainSource):
     def describe(self) -> Mapping[str, Any]:
         """The recipe, the method's configuration, the weights, and how a raw scan is prepared."""
         configured = self.recipe.configured()
-        what = {"recipe": dataclasses.asdict(self.recipe), "method": dataclasses.asdict(configured)}
+        what = {"recipe": self.recipe.describe(), "method": dataclasses.asdict(configured)}
         if self.recipe.model is not None:  # a model trained anew in the same folder is another one
             what["weights"] = {"sha256": model_sha256(self.recipe.model)}
         return {**what, "atlas": self.atlas, "preprocess": dataclasses.asdict(self.preprocess)}

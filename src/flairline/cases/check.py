@@ -102,9 +102,13 @@ def _looked_at(dataset: FolderDataset, subjects: Sequence[Subject], jobs: int, p
 def look_at(dataset: FolderDataset, subject: Subject) -> Looked:
     """Read one scan's files and say what is missing, odd or unreadable."""
     findings = []
-    for role in dict.fromkeys((*dataset.required, *dataset.wanted)):
+    for role in dict.fromkeys((*dataset.required_of(subject), *dataset.wanted)):
         if role not in subject.files:
-            needed = "cannot be used without" if role in dataset.required else "is used without (T1 leads to the atlas)"
+            needed = (
+                "cannot be used without"
+                if role in dataset.required_of(subject)
+                else "is used without (T1 leads to the atlas)"
+            )
             findings.append(Finding("missing", subject.name, role, needed))
     images: dict[str, Volume] = {}
     for role in ("flair", *IMAGES):
@@ -117,7 +121,7 @@ def look_at(dataset: FolderDataset, subject: Subject) -> Looked:
             findings.append(Finding("unreadable", subject.name, str(path), str(error)))
     findings += [finding for role, image in images.items() for finding in _odd(dataset, subject, role, image, images)]
     decisive = [str(subject.files.get(role)) for role in ("truth", "brain")]
-    readable = all(role in images for role in dataset.required) and not any(
+    readable = all(role in images for role in dataset.required_of(subject)) and not any(
         finding.kind == "odd" and finding.file in decisive and finding.what.startswith(("grid", "labels"))
         for finding in findings
     )
@@ -130,7 +134,8 @@ def _odd(
 ) -> Iterator[Finding]:
     path = str(subject.files[role])
     flair = images.get("flair")
-    if role in IMAGES and flair is not None and dataset.name != "bids" and not image.space.same_grid(flair.space):
+    one_grid = role == "truth" or not dataset.own_grids
+    if role in IMAGES and flair is not None and one_grid and not image.space.same_grid(flair.space):
         yield Finding("odd", subject.name, path, _other_grid(image.space, flair.space))
     if role == "truth":
         labels = np.unique(image.array)
@@ -163,12 +168,11 @@ def _against_the_list(dataset: FolderDataset, found: Found) -> Iterator[Finding]
 def _next_step(dataset: FolderDataset, found: Found, result: Check) -> str:
     if result.usable == 0:
         return dataset.nothing_found(found) if not found.complete(dataset.required) else "Mend the files named above."
-    run = f"flairline benchmark --dataset {dataset.name}={dataset.path} --method default -o OUT"
     if result.failed:
-        return f"Unpack or copy the files named above again. Without those scans: {run}"
+        return f"Unpack or copy the files named above again. Without those scans: {dataset.use}"
     if result.usable < result.expected:
-        return f"A fragment is no error: {run}"
-    return f"All is there: {run}"
+        return f"A fragment is no error: {dataset.use}"
+    return f"All is there: {dataset.use}"
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

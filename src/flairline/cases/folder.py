@@ -112,6 +112,8 @@ class FolderDataset:
     required: ClassVar[tuple[str, ...]] = ("flair", "truth")
     wanted: ClassVar[tuple[str, ...]] = ("flair", "t1", "truth")
     """Roles that a whole scan has; what is missing of these and not required is said, and the scan is still used."""
+    own_grids: ClassVar[bool] = False
+    """Whether the images of a scan may lie on grids of their own; the truth lies on the FLAIR's."""
 
     def find(self) -> Found:
         """What lies under DIR.
@@ -164,7 +166,7 @@ class FolderDataset:
         """Scans that are there in part, and why each cannot be used."""
         reasons = []
         for one in self.find().subjects.values():
-            lacking = [role for role in self.required if role not in one.files]
+            lacking = [role for role in self.required_of(one) if role not in one.files]
             if lacking:
                 there = next(iter(one.files.values()))
                 wanted = " and ".join(lacking)
@@ -259,6 +261,15 @@ class FolderDataset:
         """Subject, session and site of a matched file."""
         groups = match.groupdict()
         return groups["subject"], groups.get("session") or "", groups.get("site") or ""
+
+    def required_of(self, one: Subject) -> tuple[str, ...]:
+        """Roles without which a scan cannot be used."""
+        return self.required
+
+    @property
+    def use(self) -> str:
+        """The command to use it with."""
+        return f"flairline benchmark --dataset {self.name}={self.path} --method default -o OUT"
 
     def labels_of(self, one: Subject) -> tuple[int, ...]:
         """The labels that the truth of a scan may have."""

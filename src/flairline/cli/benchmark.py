@@ -11,6 +11,7 @@ from flairline.cli.inputs import cases_of_datasets, cases_of_table, seen_and_all
 from flairline.cli.judging import judge
 from flairline.cli.options import (
     CasesOption,
+    ErrorsOption,
     JobsOption,
     JsonOption,
     OpenOption,
@@ -56,9 +57,14 @@ def command(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Turn one field of the protocol after the other: what is each worth?")
     ] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="COLUMN", help="Break figures down by this column of the cases; repeatable."),
+    ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Judge a model on patients it was trained on, too; rows are marked.")
     ] = False,
+    errors: ErrorsOption = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     keep_maps: Annotated[
@@ -105,5 +111,7 @@ def command(
         keep_scores=keep_maps,
         incomplete=incomplete,
         left_out=left_out,
+        by=tuple(by or ()),
+        errors=errors,
     )
     judge(plan, pages, open_page, as_json)

@@ -10,6 +10,7 @@ import typer
 from flairline.cli.inputs import without_failed
 from flairline.cli.judging import judge
 from flairline.cli.options import (
+    ErrorsOption,
     JobsOption,
     JsonOption,
     OpenOption,
@@ -26,6 +27,7 @@ def command(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for rows.csv.")] = Path("flairline-evaluate"),
     protocol: ProtocolOption = "sound",
     name: Annotated[str, typer.Option("--name", help="What to call the maps in the column method.")] = "files",
+    errors: ErrorsOption = False,
     jobs: JobsOption = 1,
     seed: SeedOption = 0,
     verdicts: VerdictsOption = None,
@@ -47,5 +49,5 @@ def command(
         msg = f"{cases}, line 1: wanted a column 'score' or 'mask', found {', '.join(table.columns())}. Add one."
         raise InputError(msg)
     kept, left_out = without_failed(table.cases(required=("truth",)), verdicts)
-    plan = Plan(kept, [FileSource(name)], [known.load(protocol)], out, jobs, seed, left_out=left_out)
+    plan = Plan(kept, [FileSource(name)], [known.load(protocol)], out, jobs, seed, left_out=left_out, errors=errors)
     judge(plan, pages, open_page, as_json)

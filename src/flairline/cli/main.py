@@ -15,7 +15,20 @@ from typing import Annotated, Any
 
 import typer
 
-from flairline.cli import benchmark, bids, datasets, demo, evaluate, fit, methods, report, segment, serve
+from flairline.cli import (
+    benchmark,
+    bids,
+    compare,
+    datasets,
+    demo,
+    evaluate,
+    fit,
+    methods,
+    report,
+    segment,
+    serve,
+    synthesise,
+)
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
 from flairline.errors import FlairlineError, lacking
 
@@ -114,9 +127,11 @@ COMMANDS = {
     "segment": segment,
     "benchmark": benchmark,
     "evaluate": evaluate,
+    "compare": compare,
     "report": report,
     "serve": serve,
     "fit": fit,
+    "synthesise": synthesise,
     "methods": methods,
     "demo": demo,
 }

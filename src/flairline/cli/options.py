@@ -30,4 +30,8 @@ PagesOption = Annotated[
         " everything flagged, every outlier.",
     ),
 ]
+ErrorsOption = Annotated[
+    bool,
+    typer.Option("--errors", help="Say where the Dice goes: OUT/errors with tables and pictures of the worst places."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap intervals.")]

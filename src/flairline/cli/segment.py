@@ -26,6 +26,7 @@ from flairline.types import Case
 
 if TYPE_CHECKING:
     from flairline.executor import Outcome
+    from flairline.exports.after import Wanted
     from flairline.io.dicom import Study
     from flairline.segmentation import Done, Settings
 
@@ -63,7 +64,19 @@ def command(
         int | None, typer.Option("--t1-series", help="Number of the T1 series in a DICOM folder.")
     ] = None,
     dicom_seg: Annotated[
-        bool, typer.Option("--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient.")
+        bool,
+        typer.Option(
+            "--dicom-seg", help="Write mask.dcm, a DICOM Segmentation with its source's patient, and report.dcm on it."
+        ),
+    ] = False,
+    label_map: Annotated[
+        bool, typer.Option("--label-map", help="Write lesions and regions as label images, with tables for viewers.")
+    ] = False,
+    fill_t1: Annotated[
+        bool, typer.Option("--fill-t1", help="Write the T1 with white matter in place of lesions (FreeSurfer, FSL).")
+    ] = False,
+    fmriprep_roi: Annotated[
+        bool, typer.Option("--fmriprep-roi", help="Write the mask on the T1's grid as fMRIPrep looks for it.")
     ] = False,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Keep preprocessing steps for later runs.")] = True,
     regions: Annotated[
@@ -79,6 +92,7 @@ def command(
 
     Example: [bold]flairline segment flair.nii.gz --threshold q0.98 -o results[/bold]
     """
+    from flairline.exports.after import Wanted
     from flairline.postprocess.threshold import parse_threshold
     from flairline.preprocess.settings import checked_space, preprocess_settings
     from flairline.segmentation import Settings
@@ -93,12 +107,22 @@ def command(
     rule = parse_threshold(threshold) if threshold is not None else None
     kept = (work or out / "work") if cache else None
     settings = Settings(with_model(method, model), rule, overwrite, prepare, checked_space(space), kept, regions)
-    outcomes = _segment(given, out, settings, report, dicom_seg, jobs)
+    beside = _Beside(report, dicom_seg, Wanted(label_map, fill_t1, fmriprep_roi))
+    outcomes = _segment(given, out, settings, beside, jobs)
     page, why_none = page_or_reason(out, lambda: _page(out, outcomes, report))
     print_segmented(outcomes, as_json)
     show_page(page, open_page, as_json)
     failed = sum(outcome.error is not None for outcome in outcomes)
     leave(failed + bool(why_none), len(outcomes) + bool(why_none))
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What is written beside a mask."""
+
+    report: bool
+    dicom_seg: bool
+    exports: Wanted
 
 
 @dataclass(frozen=True)
@@ -172,27 +196,46 @@ class _Found:
     studies: dict[str, Study] = field(default_factory=dict)
     refused: list[Outcome[Case, Done]] = field(default_factory=list)
 
+    def checked(self, exports: Wanted) -> _Found:
+        """Without the cases that cannot have an export, which are refused."""
+        from flairline import executor
+        from flairline.cases.names import named
 
-def _segment(
-    given: _Given, out: Path, settings: Settings, report: bool, dicom_seg: bool, jobs: int
-) -> list[Outcome[Case, Done]]:
+        def check(case: Case) -> Case:
+            exports.check(case)
+            return case
+
+        if not exports.needs_t1:
+            return self
+        checked = list(executor.run(check, named(self.cases)))
+        refused: list[Outcome[Case, Done]] = [
+            executor.Outcome(each.item, None, each.error, each.traceback) for each in checked if each.error
+        ]
+        cases = [case for each, case in zip(checked, self.cases, strict=True) if not each.error]
+        return replace(self, cases=cases, refused=[*self.refused, *refused])
+
+
+def _segment(given: _Given, out: Path, settings: Settings, beside: _Beside, jobs: int) -> list[Outcome[Case, Done]]:
     from functools import partial
 
     from flairline import segmentation
-    from flairline.cases.dicom import DicomAfter
+    from flairline.exports.after import Exports
     from flairline.io.logs import with_log
     from flairline.report.build import COHORT_PAGE
     from flairline.report.scan_page import write_page
 
     with progress_bar() as progress, TemporaryDirectory() as scratch:
-        found = given.cases(settings.work or Path(scratch), dicom_seg)
+        found = given.cases(settings.work or Path(scratch), beside.dicom_seg).checked(beside.exports)
         outcomes = [with_log(outcome, out, outcome.item.subject) for outcome in found.refused]
         n_given = len(found.cases) + len(outcomes)
         with_page = partial(write_page, index=f"../{COHORT_PAGE}" if n_given > 1 else None)
-        after = DicomAfter(found.studies if dicom_seg else {}, with_page if report else None)
+        studies = found.studies if beside.dicom_seg else {}
+        after = Exports(beside.exports, studies, with_page if beside.report else None)
         for outcome in segmentation.run(found.cases, out, settings, jobs=jobs, after=after) if found.cases else ():
             outcomes.append(outcome)
             progress("segmenting", len(outcomes), n_given)
+    if after.writes and any(outcome.result is not None and outcome.result.kept for outcome in outcomes):
+        say("Results that were there already got no new exports. Add --overwrite to make them again.")
     return outcomes
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from flairline.cohort.layout import Visit
 from flairline.drawing.mosaic import thumbnail
+from flairline.imaging.points import PointMap
 from flairline.io.files import write_bytes, write_json, write_text
 from flairline.io.nifti import write_mask, write_volume
 from flairline.io.tables import tsv_text
 from flairline.io.versions import version_of
 from flairline.preprocess.prepared import Prepared
-from flairline.preprocess.register import write_itk
+from flairline.preprocess.register import read_itk, write_itk
 from flairline.report import build
 from flairline.report.scan_page import page_of
 from flairline.segmentation import Found
@@ -215,6 +216,21 @@ def _score_words(found: Found, calibrated: bool) -> str:
     if calibrated:
         return f"Probability to be abnormal, as the model of {found.summary.method} was calibrated to"
     return f"Score of {found.summary.method}: higher is more abnormal, zero outside the brain; no probability"
+
+
+def read_transform(out: Path, visit: Visit) -> tuple[str, PointMap] | None:
+    """The atlas that a scan was registered to, and the map of its points to the scan's; None where it was not.
+
+    Raises
+    ------
+    InputError
+        The transform cannot be read.
+    """
+    start = f"{prefix_of(visit).rpartition('/')[2]}_from-orig_to-"
+    for path in sorted((out / visit.folder / "anat").glob(f"{start}*_mode-image_xfm.txt")):
+        name = path.name.removeprefix(start).removesuffix("_mode-image_xfm.txt")
+        return name, read_itk(path, "atlas", "native")
+    return None
 
 
 def _write_transforms(out: Path, visit: Visit, prepared: Prepared | None) -> list[str]:

@@ -17,24 +17,23 @@ from typing import Any
 import numpy as np
 
 from flairline import registry
+from flairline.cases.columns import participants_of
 from flairline.cohort import counted, derivatives
-from flairline.cohort.layout import Visit, natural, participants_of
+from flairline.cohort.layout import Visit, natural
 from flairline.cohort.state import STATES, ScanState, locked, states_of
 from flairline.errors import InputError
+from flairline.evaluation.breakdown import Split, split
 from flairline.evaluation.lesions import SIZE_CLASSES_ML
+from flairline.evaluation.pooled import pooled_metric
 from flairline.io.files import write_json, write_text
 from flairline.io.tables import tsv_text
 from flairline.report import build, verdicts
-from flairline.report.pages import CohortPage, CohortScan, Document
+from flairline.report.pages import MOST_PICTURES, CohortPage, CohortScan, Document
 from flairline.summary import Summary
 
 SCANS, DICTIONARY = "group_scans.tsv", "group_scans.json"
 VISITS = "group_visits.tsv"
 METRICS = "group_metrics.tsv"
-MOST_THUMBNAILS = 2000
-"""A page with more pictures than these is too large for a browser; then it has none."""
-MOST_GROUPS = 12
-"""A column of participants.tsv with more values than these, or than half of the scans, does not break figures down."""
 UNKNOWN_REGION = "unknown"
 
 Line = dict[str, Any]
@@ -94,16 +93,17 @@ class Group:
         after = [name for name in DESCRIPTIONS if name not in BEFORE_REGIONS]
         return [*BEFORE_REGIONS[:2], *self.extra, *BEFORE_REGIONS[2:], *sorted(measured, key=_order), *after]
 
+    @property
+    def splits(self) -> list[Split]:
+        """The scans by each column of participants.tsv."""
+        return [split(column, [str(scan.line.get(column) or "") for scan in self.scans]) for column in self.extra]
+
     def parts(self) -> Iterator[tuple[str, str, list[GroupScan]]]:
-        """Column, value and scans: all of them, then by each participants' column of few values."""
+        """Column, value and scans: all of them, then by each participants' column that has groups."""
         yield "all", "all", list(self.scans)
-        for column in self.extra:
-            by_value: dict[str, list[GroupScan]] = defaultdict(list)
-            for scan in self.scans:
-                by_value[str(scan.line.get(column) or "n/a")].append(scan)
-            if 1 < len(by_value) <= min(MOST_GROUPS, len(self.scans) / 2):
-                for value, scans in sorted(by_value.items()):
-                    yield column, value, scans
+        for parted in self.splits:
+            for value, places in parted.groups.items():
+                yield parted.column, value, [self.scans[place] for place in places]
 
 
 def write_group(out: Path) -> list[Path]:
@@ -151,7 +151,7 @@ def read_group(out: Path) -> Group:
     extra, people = participants_of(out / STATES)
     names = {column: f"participant_{column}" if column in DESCRIPTIONS else column for column in extra}
     known = verdicts.read(out / verdicts.FILE) if (out / verdicts.FILE).exists() else {}
-    pictures = len(states) <= MOST_THUMBNAILS
+    pictures = len(states) <= MOST_PICTURES
     scans = []
     for state in states:
         visit = visit_of(state.name)
@@ -225,7 +225,7 @@ def _of_counts(paths: Sequence[Path]) -> dict[str, tuple[float, int]]:
     cohort = counted.merged(map(counted.read_counts, paths))
     metrics = {name: registry.load("metrics", name) for name in registry.names("metrics")}
     of_counts = {name: metric for name, metric in metrics.items() if "counts" in inspect.signature(metric).parameters}
-    return {name: (float(metric(counts=cohort)), len(paths)) for name, metric in of_counts.items()}
+    return {name: (pooled_metric(name, metric, cohort), len(paths)) for name, metric in of_counts.items()}
 
 
 def _scan(
@@ -233,7 +233,7 @@ def _scan(
 ) -> GroupScan:
     line: Line = {"participant_id": f"sub-{visit.subject}", "session_id": visit.session and f"ses-{visit.session}"}
     line |= {"status": state.status, **person, "flags": "; ".join(state.flags), "error": state.error}
-    shown = CohortScan(Summary(subject=visit.name), folder=visit.name, site=person.get("site", ""))
+    shown = CohortScan(Summary(subject=visit.name), folder=visit.name, site=person.get("site", ""), columns=person)
     shown = replace(shown, verdict=given.verdict, note=given.note, at=given.at)
     if state.status != "done":
         return GroupScan(state, line, replace(shown, error=f"Failed: {state.error}"))

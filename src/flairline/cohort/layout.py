@@ -28,7 +28,6 @@ ENTITIES = {
     "inversion": "inv",
 }
 """What filter files (pybids' words) call an entity that file names abbreviate; others are called as they are."""
-PARTICIPANTS = "participants.tsv"
 MOST_SHOWN = 5
 
 _IMAGE = re.compile(r"(?P<entities>(?:[a-z0-9]+-[A-Za-z0-9+]+_)+)(?P<suffix>FLAIR|T1w|T2w)\.nii(?:\.gz)?")
@@ -158,34 +157,6 @@ def truth_of(visit: Visit, folder: Path) -> Path | None:
             if name.startswith(f"{visit.name}_") and any(pattern.match(name) for pattern in _TRUTHS):
                 return place / name
     return None
-
-
-def participants_of(root: Path) -> tuple[list[str], dict[str, dict[str, str]]]:
-    """The further columns of participants.tsv, and each subject's values by its label; nothing where it is missing.
-
-    Raises
-    ------
-    InputError
-        It is there and is no such table.
-    """
-    path = root / PARTICIPANTS
-    if not path.exists():
-        return [], {}
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"Cannot read {path}: {error}. BIDS wants a table with tabs, in UTF-8."
-        raise InputError(msg) from error
-    header, *rows = [line.split("\t") for line in lines if line.strip()] or [[""]]
-    if header[0].strip() != "participant_id":
-        msg = f"{path}, line 1: wanted the first column 'participant_id', found {header[0]!r}. BIDS wants tabs."
-        raise InputError(msg)
-    columns = [name.strip() for name in header[1:]]
-    values = {
-        row[0].strip().removeprefix("sub-"): dict(zip(columns, (cell.strip() for cell in row[1:]), strict=False))
-        for row in rows
-    }
-    return columns, values
 
 
 def _subjects(root: Path, wanted: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flairline import executor, recipes
+from flairline.cases.columns import PARTICIPANTS
 from flairline.cohort import counted, derivatives, memory
-from flairline.cohort.layout import PARTICIPANTS, Layout, Visit, truth_of
+from flairline.cohort.layout import Layout, Visit, truth_of
 from flairline.cohort.state import BusyError, FileStamp, ScanState, failed, key_of, locked, path_of, read_state
 from flairline.errors import FlairlineError, OutputError
 from flairline.executor import Outcome
@@ -22,12 +23,20 @@ from flairline.io.files import prepare_folder, write_bytes
 from flairline.io.logs import LOGS, write_log
 from flairline.io.nifti import read_mask, read_volume
 from flairline.io.versions import version_of
+from flairline.preprocess.atlas import load_atlas
+from flairline.preprocess.brain import BrainSource
+from flairline.preprocess.prepared import Prepared
 from flairline.segmentation import Found, Settings, find
 from flairline.summary import Summary
 from flairline.types import Scan, Threshold
 
 NEEDED_GB = 3.0
 """Memory that a worker is given where a limit says how much there is for all: torch, a raw pair, and its page."""
+
+AT_HAND = ("mni",)
+"""Atlases that lie in a package, so that a page written again can show them."""
+SEEN_SECONDS = 30.0
+"""How long a file system may take to show a file that was written, as those on top of object stores do."""
 
 How = Literal["done", "resumed", "failed", "elsewhere"]
 
@@ -103,6 +112,8 @@ class Workers:
                 yield from executor.run_on(there, function, visits, thread_count=1)
             return
         limit = None if self.memory_gb is None else int(self.memory_gb * 1024 / self.that_fit)
+        if self.that_fit == 1 and limit is None:  # this process works itself
+            executor.tell_libraries()
         yield from executor.run(function, visits, self.that_fit, worker_mb=limit)
 
 
@@ -175,7 +186,7 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
 def write_pages(layout: Layout, asked: Run) -> Generator[Ended, None, None]:
     """Write the pages again of the scans that are done, of their derivatives; no scan is segmented.
 
-    Such a page shows the FLAIR as it lies in its file, and lacks the atlas beside it.
+    Such a page shows the FLAIR as it lies in its file.
     """
     for visit in layout.visits:
         state = read_state(path_of(asked.out, visit.name))
@@ -250,7 +261,15 @@ def _clear_parts(out: Path, visit: Visit) -> None:
 
 
 def _sizes(out: Path, paths: Sequence[str]) -> dict[str, int]:
-    return {path: (out / path).stat().st_size for path in paths}
+    return {path: _size_when_seen(out / path) for path in paths}
+
+
+def _size_when_seen(path: Path) -> int:
+    """Bytes of a file that was written; some file systems show it under its new name only after a while."""
+    end = time.monotonic() + SEEN_SECONDS
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path.stat().st_size
 
 
 def _failure(out: Path, state: ScanState, error: Exception) -> Ended:
@@ -269,9 +288,11 @@ def _never_came_back(outcome: Outcome[Visit, Ended], out: Path) -> Ended:
     """The end of a scan whose worker died, or whose cluster vanished."""
     visit = outcome.item
     state = failed(ScanState(visit.name, "", "failed", notes=visit.notes), outcome.error or "", died=outcome.died)
+    known = read_state(path_of(out, visit.name))
     try:
         write_log(out, visit.name, outcome.traceback or f"{outcome.error}\n")
-        state.write(out)
+        if known is None or not known.is_whole(out):  # a cluster's worker goes on where the scheduler vanished
+            state.write(out)
     except OutputError:
         pass
     return Ended(visit.name, "failed", state)
@@ -286,4 +307,15 @@ def _found_again(visit: Visit, asked: Run, state: ScanState) -> Found:
     score = read_volume(out / derivatives.score_path(visit, calibrated))
     summary = Summary.read(out / derivatives.summary_path(visit))
     threshold = summary.threshold or Threshold(float("nan"), "unknown", "unknown")
-    return Found(Scan.of(visit.name, flair, brain), score, mask, threshold, summary)
+    scan = Scan.of(visit.name, flair, brain)
+    return Found(scan, score, mask, threshold, summary, prepared=_registered_again(visit, asked, scan))
+
+
+def _registered_again(visit: Visit, asked: Run, scan: Scan) -> Prepared | None:
+    """What a page needs to show the atlas beside a scan that was registered: the atlas, and the way there."""
+    known = derivatives.read_transform(asked.out, visit)
+    if known is None or known[0] not in AT_HAND:
+        return None  # an atlas of the user's own, whose file nobody named here
+    case = visit.case(asked.root)
+    atlas = load_atlas(known[0])
+    return Prepared(case, scan, BrainSource("given", "flair"), atlas=atlas, atlas_to_native=known[1])

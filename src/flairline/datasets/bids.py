@@ -9,10 +9,13 @@ several FLAIRs or masks of one visit (acq-, run-, .nii beside .nii.gz) the first
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from flairline.cases.columns import participants_of
 from flairline.cases.folder import FolderDataset, Pattern
+from flairline.types import Case
 
 _ENTITIES = r"sub-(?P<subject>[A-Za-z0-9]+)_(?:ses-(?P<session>[A-Za-z0-9]+)_)?"
 _OTHERS = r"(?:(?!space-)[a-z]+-[A-Za-z0-9]+_)*"  # another space is another grid
@@ -36,6 +39,7 @@ class Dataset(FolderDataset):
     layout: ClassVar[str] = (
         "sub-01/anat/sub-01_FLAIR.nii.gz with derivatives/*/sub-01/anat/sub-01_label-lesion_mask.nii.gz"
     )
+    own_grids: ClassVar[bool] = True
     patterns: ClassVar[tuple[Pattern, ...]] = (
         Pattern("flair", f"anat/{_ENTITIES}{_OTHERS}FLAIR{_END}", not_under=_NOT_RAW),
         Pattern("t1", f"anat/{_ENTITIES}{_OTHERS}T1w{_END}", not_under=_NOT_RAW),
@@ -44,6 +48,20 @@ class Dataset(FolderDataset):
         Pattern("truth", f"{_ENTITIES}{_OTHERS}{_LESION}{_OTHERS}(?:mask|dseg){_END}"),
         Pattern("truth", f"{_ENTITIES}{_OTHERS}(?:FLAIR_)?(?:lesion|roi|lesion_mask){_END}"),
     )
+
+    def cases(self) -> list[Case]:
+        """Scans with a truth, each with the columns that participants.tsv has of its subject."""
+        return self._with_participants(super().cases())
+
+    def scans(self) -> list[Case]:
+        """As `cases`, without regard to truths."""
+        return self._with_participants(super().scans())
+
+    def _with_participants(self, cases: Sequence[Case]) -> list[Case]:
+        _, people = participants_of(self.path)
+        return [
+            replace(case, extra={**people.get(case.subject.removeprefix("sub-"), {}), **case.extra}) for case in cases
+        ]
 
     def identify(self, match: re.Match[str]) -> tuple[str, str, str]:
         """Subject and session as in the file's name."""

@@ -80,6 +80,14 @@ def tiles(flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], 
         max_tiles = max(4, min(max_tiles - 1, int(len(found) * MAX_TILES_BYTES / weight)))
 
 
+def tiles_at(
+    flair: Volume, brain: Mask, regions: Mapping[str, NDArray[np.bool_]], indices: Sequence[int]
+) -> list[Tile]:
+    """As `tiles`, of these slices along z, cropped to `brain`: two images on one grid get pictures of one size."""
+    box, window = brain_box(brain, MARGIN_MM), display_window(flair, brain)
+    return [_tile(flair, regions, box, window, index) for index in indices]
+
+
 def pick_slices(marked: NDArray[np.bool_], brain: NDArray[np.bool_], max_tiles: int) -> list[int]:
     """Indices along z, descending: at most `max_tiles` slices, spread over those with something marked."""
     area = np.count_nonzero(marked, axis=(0, 1))

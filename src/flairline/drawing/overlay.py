@@ -133,7 +133,7 @@ def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: s
         3, len(chosen), left=0.3 / width, right=0.995, top=1 - head / height, bottom=foot / height, wspace=0.02,
         hspace=0.02,
     )  # fmt: skip
-    grey = _window(scan)
+    grey = display_range(scan)
     dim = {**grey, "vmax": 1.4 * grey["vmax"]}  # so that the colours stand out from bright tissue
     hot = {"cmap": "magma", "vmin": 0.0, "vmax": _top(score, scan.brain)}
     images = [
@@ -145,13 +145,13 @@ def _drawn(scan: Scan, score: Volume, marks: Marked, chosen: list[int], title: s
     for row, (array, look, name) in enumerate(images):
         for column, z in enumerate(chosen):
             axes = figure.add_subplot(grid[row, column])
-            drawn = axes.imshow(_seen(array, box, z), origin="lower", aspect=_aspect(scan), **look)
+            drawn = axes.imshow(_seen(array, box, z), origin="lower", aspect=voxel_aspect(scan), **look)
             heat = drawn if row == 1 else heat
-            _letters(axes, scan.space.sides_known)
+            draw_letters(axes, scan.space.sides_known)
             if row == 0:
                 axes.set_title(f"slice {z}, z = {_height_mm(scan, z):.0f} mm", fontsize=8, pad=2)
             if row == 2:
-                _draw_classes(axes, marks, box, z)
+                draw_marks(axes, marks, box, z)
             if column == 0:
                 axes.set_ylabel(name, fontsize=9)
     figure.suptitle(title or scan.subject, fontsize=10, y=1 - 0.12 / height, va="top")
@@ -172,7 +172,7 @@ def _seen(array: NDArray[Any], box: tuple[slice, slice], z: int) -> NDArray[Any]
     return array[box[0], box[1], z][::-1].T
 
 
-def _aspect(scan: Scan) -> float:
+def voxel_aspect(scan: Scan) -> float:
     """Height of a voxel over its width on screen."""
     return scan.spacing_mm[1] / scan.spacing_mm[0]
 
@@ -183,7 +183,7 @@ def _height_mm(scan: Scan, z: int) -> float:
     return float((scan.space.vox_to_ras @ [*centre, z, 1.0])[2])
 
 
-def _window(scan: Scan) -> dict[str, Any]:
+def display_range(scan: Scan) -> dict[str, Any]:
     """Grey values from the brain's own range, without the few brightest voxels."""
     inside = scan.flair.array[scan.brain.array]
     low, high = np.percentile(inside, (0.5, 99.8)) if inside.size else (0.0, 1.0)
@@ -197,7 +197,8 @@ def _top(score: Volume, brain: Mask) -> float:
     return top if np.isfinite(top) and top > 0 else 1.0
 
 
-def _letters(axes: Axes, sides_known: bool) -> None:
+def draw_letters(axes: Axes, sides_known: bool) -> None:
+    """R and L where sides are known, and neither ticks nor frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
@@ -209,7 +210,7 @@ def _letters(axes: Axes, sides_known: bool) -> None:
         )  # fmt: skip
 
 
-def _draw_classes(axes: Axes, marks: Marked, box: tuple[slice, slice], z: int) -> None:
+def draw_marks(axes: Axes, marks: Marked, box: tuple[slice, slice], z: int) -> None:
     """A light fill and a contour for each class that the slice has."""
     from matplotlib.colors import to_rgba
 

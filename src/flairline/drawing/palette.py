@@ -13,6 +13,7 @@ from typing import Any, Literal
 from flairline.types import BoolArray
 
 FOUND, MISSED, FALSE, MASK, BRAIN = "found", "missed", "false", "mask", "brain"
+NEW, ENLARGING, STABLE, SHRINKING, RESOLVED = "new", "enlarging", "stable", "shrinking", "resolved"
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,15 @@ MARKS = {
         Mark(FALSE, "#d55e00", "dotted"),
         Mark(MASK, "#ffb000"),
         Mark(BRAIN, "#9fb3c8"),
+        Mark(NEW, "#ff6a3d"),
+        Mark(ENLARGING, "#ffc04d", "dashed"),
+        Mark(STABLE, "#e8edf2"),
+        Mark(SHRINKING, "#7cc7ff", "dashed"),
+        Mark(RESOLVED, "#4f9bff"),
     )
 }
-"""Name -> how it is drawn. `mask` is what is marked where there is no truth to compare with."""
+"""Name -> how it is drawn. `mask` is what is marked where there is no truth to compare with; the last five are what
+became of a lesion between two visits: warm where there is more, blue where there is less."""
 
 TRUTH_COLOUR = "#e69f00"
 """Outline of a truth on its own, in the paper's figures."""

@@ -39,7 +39,7 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None, naming: Na
     by_number = places[np.argsort(numbers, kind="stable")]
     components = np.split(by_number, np.cumsum(sizes[1:])[:-1]) if sizes.size > 1 else []
     lesions = []
-    for place in sorted(range(len(components)), key=lambda place: -len(components[place])):
+    for place in _largest_first(sizes):
         x, y, z = _centre_mm(components[place], mask.space.vox_to_ras).tolist()
         count = len(components[place])
         side = ("right" if x > middle_mm[0] else "left") if mask.space.sides_known else ""
@@ -49,10 +49,24 @@ def lesions_of(mask: Mask, brain: Mask, rating: Rating | None = None, naming: Na
     return lesions
 
 
+def lesion_numbers(mask: Mask) -> NDArray[np.int32]:
+    """The mask (x, y, z) with the number of its lesion in each voxel: that of its row in `lesions_of`, from 1."""
+    labels, sizes = label_components(mask.array)
+    numbers = np.zeros(sizes.size, np.int32)
+    for number, place in enumerate(_largest_first(sizes), start=1):
+        numbers[place + 1] = number
+    return numbers[labels]
+
+
 def dice(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> float:
     """Dice overlap of two masks on one grid; NaN if both are empty."""
     total = np.count_nonzero(left) + np.count_nonzero(right)
     return float(2.0 * np.count_nonzero(left & right) / total) if total else float("nan")
+
+
+def _largest_first(sizes: NDArray[np.int64]) -> list[int]:
+    """The components' places, from 0, the largest first; `sizes` begins with the voxels of none."""
+    return sorted(range(sizes.size - 1), key=lambda place: -int(sizes[place + 1]))
 
 
 def _centre_mm(voxels: NDArray[np.integer], vox_to_ras: NDArray[np.float64]) -> NDArray[np.float64]:

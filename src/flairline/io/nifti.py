@@ -92,6 +92,11 @@ def write_labels(path: Path, labels: NDArray[np.integer], space: Space) -> None:
     _write(path, labels.astype(np.int32), space)
 
 
+def write_counts(path: Path, image: NDArray[np.integer], space: Space) -> None:
+    """Write an image of whole numbers (x, y, z) as int16 without scaling, as scanners do. Raises `OutputError`."""
+    _write(path, image.astype(np.int16), space)
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Write an image or a score as float32, on the grid its scan had on disk. Raises `OutputError`."""
     _write(path, volume.array.astype(np.float32), volume.space)

@@ -2,7 +2,7 @@
 
 Voxels: slope and offset (Platt 1999) that turn logits into frequencies. Mask: the probability that gives the best mean
 Dice, and whether a scan that expects a higher Dice may raise it. Lesions: how often a connected component with this
-mean logit and volume touches a drawn lesion.
+mean logit, volume and, where that tells more, largest logit and place touches a drawn lesion.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.boxes import extent_without_strays
+
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 MIN_VOXELS = 4
 """Smaller components are neither counted nor rated (1 mm voxels)."""
@@ -23,6 +25,13 @@ BINS = 10
 EXPECTED_BINS = 1000
 """Steps of probability in which the largest expected Dice is looked for."""
 BOTH = np.ones((3, 3, 3), dtype=bool)
+SIMPLE = ("mean logit", "log10 ml")
+PEAKED = (*SIMPLE, "largest logit")
+PLACED = (*PEAKED, "from the midline", "from the back", "height", "height squared")
+"""What a component's probability may be told from. Places are shares of the brain's box, that from the midline of its
+half: a box is no registration, but it needs none."""
+FOLDS = 5
+"""Parts of the scans of which each is rated by what was learned from the others, to choose among these."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,8 @@ def calibrate(scans: Sequence[Judged], rng: np.random.Generator) -> dict[str, An
     chosen, raises = _choose(fixed, raised, false_ml)
     dice = raised if raises else fixed
     cuts = [_thresholds(scan, slope, offset, raises)[chosen] for scan in scans]
-    features, hits = components_of(scans, cuts, slope, offset)
-    weights = logistic(features, hits) if len(hits) >= 20 and 0 < hits.mean() < 1 else np.array([0.0, 1.0, 0.0])
+    features, hits, of_scan = components_of(scans, cuts, slope, offset)
+    names, weights = lesion_model(features, hits, of_scan)
     return {
         "slope": slope,
         "offset": offset,
@@ -55,9 +64,10 @@ def calibrate(scans: Sequence[Judged], rng: np.random.Generator) -> dict[str, An
         "dice_by_threshold": _by_threshold(fixed),
         "dice_by_threshold_raised": _by_threshold(raised),
         "false_positive_ml_lesion_free": [float(ml[chosen]) for ml in false_ml[int(raises)]],
+        "lesion_features": list(names),
         "lesion_weights": list(map(float, weights)),
         "voxel_reliability": _voxel_reliability(scans, slope, offset),
-        "lesion_reliability": reliability(probability(features, weights), hits),
+        "lesion_reliability": reliability(probability(features[:, : len(names)], weights), hits),
     }
 
 
@@ -82,16 +92,70 @@ def best_expected_dice(probabilities: NDArray[np.floating]) -> float:
 
 
 def component_features(
-    labels: NDArray[np.integer], logits: NDArray[np.floating], voxel_ml: float
+    labels: NDArray[np.integer],
+    logits: NDArray[np.floating],
+    voxel_ml: float,
+    brain: NDArray[np.bool_],
+    names: Sequence[str] = SIMPLE,
 ) -> NDArray[np.float64]:
-    """Mean calibrated logit and log10 of the volume in ml, one row a component; (components, 2)."""
+    """What is known of each numbered component, one row a component; (components, names).
+
+    Parameters
+    ----------
+    labels, logits, brain
+        (x, y, z) on one grid, logits calibrated.
+    names
+        `SIMPLE`, `PEAKED` or `PLACED`.
+    """
     count = int(labels.max())
     if count == 0:
-        return np.zeros((0, 2))
-    index = np.arange(1, count + 1)
-    volume = ndimage.sum_labels(np.ones_like(labels), labels, index) * voxel_ml
-    mean = ndimage.mean(np.clip(logits, -10, 10), labels, index)
-    return np.stack([mean, np.log10(volume)], axis=1)
+        return np.zeros((0, len(names)))
+    index, bounded = np.arange(1, count + 1), np.clip(logits, -10, 10)
+    columns = [
+        ndimage.mean(bounded, labels, index),
+        np.log10(ndimage.sum_labels(np.ones_like(labels), labels, index) * voxel_ml),
+    ]
+    if len(names) > len(SIMPLE):
+        columns.append(ndimage.maximum(bounded, labels, index))
+    if len(names) > len(PEAKED):
+        low, high = extent_without_strays(brain)
+        middles = np.array(ndimage.center_of_mass(labels > 0, labels, index)).reshape(count, 3)
+        x, y, z = ((middles - low) / (high - low)).T
+        columns += [np.abs(2 * x - 1), y, z, z**2]
+    return np.stack(columns, axis=1)
+
+
+def lesion_model(
+    features: NDArray[np.floating], hits: NDArray[np.floating], of_scan: NDArray[np.integer]
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Which features tell best whether a component is a lesion, and the weights of their logistic function.
+
+    The fewest are taken that nothing beats on scans that the weights were not learned from.
+
+    Parameters
+    ----------
+    features
+        `PLACED` of each component.
+    hits
+        1 where it touches a lesion.
+    of_scan
+        The number of the scan that each lies in.
+    """
+    if len(hits) < 20 or not 0 < hits.mean() < 1:
+        return SIMPLE, np.array([0.0, 1.0, 0.0])
+    chosen = min((SIMPLE, PEAKED, PLACED), key=lambda names: _loss_elsewhere(features[:, : len(names)], hits, of_scan))
+    return chosen, logistic(features[:, : len(chosen)], hits)
+
+
+def _loss_elsewhere(features: NDArray, hits: NDArray, of_scan: NDArray) -> float:
+    """Mean logarithmic loss on scans that the weights were not learned from."""
+    losses = np.zeros(len(hits))
+    for fold in range(FOLDS):
+        left = of_scan % FOLDS == fold
+        if left.any() and not left.all():
+            chance = np.clip(probability(features[left], logistic(features[~left], hits[~left])), 1e-9, 1 - 1e-9)
+            losses[left] = -(hits[left] * np.log(chance) + (1 - hits[left]) * np.log(1 - chance))
+    return float(losses.mean())
 
 
 def probability(features: NDArray[np.floating], weights: Sequence[float] | NDArray) -> NDArray[np.float64]:
@@ -102,24 +166,26 @@ def probability(features: NDArray[np.floating], weights: Sequence[float] | NDArr
 
 def components_of(
     scans: Iterable[Judged], thresholds: Iterable[float], slope: float, offset: float
-) -> tuple[NDArray, NDArray]:
-    """Features of every component of every scan at its threshold, and whether it touches a drawn lesion.
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Features (`PLACED`) of every component of every scan at its threshold, whether it touches a drawn lesion, and the
+    number of its scan.
 
-    A tenth of its voxels must do so.
+    A tenth of its voxels must touch.
     """
-    features, hits = [np.zeros((0, 2))], [np.zeros(0)]
-    for scan, threshold in zip(scans, thresholds, strict=True):
+    features, hits, of_scan = [np.zeros((0, len(PLACED)))], [np.zeros(0)], [np.zeros(0, np.int64)]
+    for number, (scan, threshold) in enumerate(zip(scans, thresholds, strict=True)):
         found = _marked(scan, slope, offset, threshold)
         labels, count = ndimage.label(found, structure=BOTH)
         if count == 0:
             continue
         sizes = np.bincount(labels.ravel())[1:]
-        rows = component_features(labels, slope * scan.logits + offset, 0.001)
+        rows = component_features(labels, slope * scan.logits + offset, 0.001, scan.brain, PLACED)
         touched = ndimage.mean(scan.truth.astype(float), labels, np.arange(1, count + 1)) >= 0.1
         kept = sizes >= MIN_VOXELS
         features.append(rows[kept])
         hits.append(np.asarray(touched, dtype=float)[kept])
-    return np.concatenate(features), np.concatenate(hits)
+        of_scan.append(np.full(int(kept.sum()), number))
+    return np.concatenate(features), np.concatenate(hits), np.concatenate(of_scan)
 
 
 def logistic(features: NDArray[np.floating], hits: NDArray[np.floating]) -> NDArray[np.float64]:

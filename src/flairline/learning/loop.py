@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning
 import torch
@@ -62,6 +62,10 @@ class Curve:
 class Objective(lightning.LightningModule, ABC):
     """A network and what it is trained for. Methods subclass it and give `loss` and `validate`."""
 
+    phases: ClassVar[tuple[float, ...]] = (1.0,)
+    """Shares of the budget at which one thing is learned and the next begins; the rate falls within each anew. Only in
+    the last are weights judged: before it, a network lacks what is learned there."""
+
     def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
         super().__init__()
         self.network, self.budget, self.learning_rate, self.bf16 = network, budget, learning_rate, bf16
@@ -97,12 +101,36 @@ class Objective(lightning.LightningModule, ABC):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _rate(self, step: int) -> float:
-        done = step / self.budget.steps
+    @property
+    def phase(self) -> int:
+        """Which of `phases` the training is in, from 0."""
+        return self._phase(self.spent())
+
+    @property
+    def judged(self) -> bool:
+        """Whether a validation now says which weights are best, and when to stop."""
+        return self.phase == len(self.phases) - 1
+
+    def spent(self, step: int | None = None) -> float:
+        """Share of the budget, in steps or in minutes, that is spent: from 0, and 1 or more at the end.
+
+        Of `step`, where it is given, else of the step that comes next.
+        """
+        done = (self.global_step if step is None else step) / self.budget.steps
         timer = self._timer()
         if timer is not None:
             done = max(done, timer.time_elapsed("train") / (60 * self.budget.max_minutes))
-        return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) + 1e-3
+        return done
+
+    def _phase(self, done: float) -> int:
+        return sum(done >= end for end in self.phases[:-1])
+
+    def _rate(self, step: int) -> float:
+        done = self.spent(step)
+        phase = self._phase(done)
+        start, end = (0.0, *self.phases)[phase], self.phases[phase]
+        within = min((done - start) / (end - start), 1.0)
+        return min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * within)) + 1e-3
 
     def _timer(self) -> Timer | None:
         callbacks = () if self._trainer is None else self._trainer.callbacks  # type: ignore[attr-defined]
@@ -113,7 +141,8 @@ class ManualObjective(Objective):
     """An objective that steps its optimisers itself: a GAN has one for its generator and one for its critic.
 
     `configure_optimizers` gives them all, `loss` steps each of `steppers()` and returns the value that is shown.
-    All that is learned are parts of `network`: they are what a model folder keeps. Gradients are not clipped.
+    All that is learned are parts of `network`: they are what a model folder keeps. Gradients are not clipped. It takes
+    one GPU: weights that a step does not move cannot be shared out among several.
     """
 
     def __init__(self, network: torch.nn.Module, budget: Budget, learning_rate: float, bf16: bool = False) -> None:
@@ -153,7 +182,7 @@ class _Recorder(Callback):
         self.curve = Curve()
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if not trainer.sanity_checking and "validation" in trainer.callback_metrics:
+        if pl_module.judged and not trainer.sanity_checking and "validation" in trainer.callback_metrics:
             self.curve.steps.append(int(trainer.global_step))
             self.curve.values.append(float(trainer.callback_metrics["validation"]))
 
@@ -162,6 +191,22 @@ class _Recorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.curve.steps, self.curve.values = list(state_dict["steps"]), list(state_dict["values"])
+
+
+class _Best(ModelCheckpoint):
+    """The best checkpoint of those that are judged."""
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if pl_module.judged:
+            super().on_validation_end(trainer, pl_module)
+
+
+class _Patience(EarlyStopping):
+    """Counts the validations that are judged."""
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if pl_module.judged:
+            super().on_validation_end(trainer, pl_module)
 
 
 class _Last(ModelCheckpoint):
@@ -211,10 +256,11 @@ def _stoppable() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _where(device: str) -> dict[str, Any]:
-    """Lightning's words for a device: "cuda" is all GPUs, "cuda:1" the second one."""
+def _where(device: str, several: bool) -> dict[str, Any]:
+    """Lightning's words for a device: "cuda" is all GPUs, or one if not `several`; "cuda:1" is the second one."""
     kind, _, number = device.partition(":")
-    return {"accelerator": kind, "devices": [int(number)] if number and kind == "cuda" else "auto"}
+    every = "auto" if several else 1
+    return {"accelerator": kind, "devices": [int(number)] if number and kind == "cuda" else every}
 
 
 def train(
@@ -239,7 +285,7 @@ def train(
         for name in (BEST, LAST):
             (checkpoints / name).unlink(missing_ok=True)
     recorder, timer = _Recorder(), Timer(duration=timedelta(minutes=objective.budget.max_minutes), interval="step")
-    best = ModelCheckpoint(checkpoints, "best", monitor="validation", save_top_k=1, enable_version_counter=False)
+    best = _Best(checkpoints, "best", monitor="validation", save_top_k=1, enable_version_counter=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), _stoppable():
         warnings.simplefilter("ignore")
@@ -273,12 +319,12 @@ def _trainer(objective: Objective, run: TrainingRun, callbacks: list[Callback]) 
         save_on_exception=True,
     )
     return lightning.Trainer(
-        **_where(run.device),
+        **_where(run.device, several=objective.automatic_optimization),
         max_steps=objective.budget.steps,
         callbacks=[
             *callbacks,
             last,
-            EarlyStopping("validation", patience=objective.budget.patience, check_finite=True),
+            _Patience("validation", patience=objective.budget.patience, check_finite=True),
         ],
         logger=TensorBoardLogger(run.work, name="logs", version=""),
         val_check_interval=objective.budget.validate_every,

@@ -23,6 +23,7 @@ from flairline.learning.volumes.sizes import SIZES
 from flairline.learning.volumes.unet_scorer import UnetScorer
 from flairline.postprocess.calibrated import ModelThreshold
 from flairline.postprocess.confidence import ModelConfidence
+from flairline.postprocess.masses import BesideMass
 from flairline.postprocess.recipe import Recipe
 from flairline.types import MethodInfo, Scan, Scorer
 
@@ -91,6 +92,7 @@ class Method(Learner):
             "the network trained on synthetic scans, because the extra deep is installed" if name == "default" else "",
             model=model,
             rater=ModelConfidence(folder, self.name),
+            mask_rules=(BesideMass(6.0, 0.3, sure=0.7),),
         )
 
     def obstacle(self) -> str:

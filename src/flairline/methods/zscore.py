@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flairline.imaging.components import ComponentRule
 from flairline.imaging.tissue import NormalTissue, normal_tissue
 from flairline.postprocess.calibrated import Calibrated
+from flairline.postprocess.masses import ClosedMass
 from flairline.postprocess.prior import NormalPlaces
 from flairline.postprocess.recipe import Recipe
 from flairline.postprocess.rim import BrainRim
@@ -56,6 +57,7 @@ class Method:
             Calibrated(1.5, 26),
             why if name == "default" else f"{why} on synthetic scans",
             (NormalPlaces(1.0), Smooth(1.5), BrainRim(3.0)),
+            mask_rules=(ClosedMass(6.0, 3.0),),
         )
 
     def obstacle(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ from flairline.errors import InputError
 from flairline.notebook.given import cases_of, folder_or_scratch
 from flairline.notebook.names import protocol as known_protocol
 from flairline.notebook.names import recipe
-from flairline.types import Case
+from flairline.types import Scorer
 
 if TYPE_CHECKING:
+    from flairline.benchmarking.plan import Plan
     from flairline.benchmarking.run import Finished
     from flairline.benchmarking.source import MapSource
     from flairline.evaluation.protocols import Protocol
@@ -26,6 +27,8 @@ def benchmark(
     out: Path | str | None = None,
     jobs: int = 1,
     seed: int = 0,
+    own: Mapping[str, Scorer] | None = None,
+    by: Sequence[str] = (),
 ) -> Finished:
     """Judge methods against truths, all by one protocol.
 
@@ -43,6 +46,11 @@ def benchmark(
         Processes to work in.
     seed
         Seed of the bootstrap intervals.
+    own
+        Scorers of your own, by the name they shall have: functions from a `Scan` to a `Volume` on its grid, higher is
+        more abnormal, zero outside the brain. With several processes they must be functions of a module.
+    by
+        Further columns of the cases (age, sex, site, scanner) that figures are broken down by, in OUT/tables.
 
     Returns
     -------
@@ -73,11 +81,13 @@ def benchmark(
     >>> 0.1 < dice.value < 1
     True
     """
+    from flairline.benchmarking.plan import Plan
+    from flairline.benchmarking.scorer_source import ScorerSource
     from flairline.benchmarking.seen import seen_cases
     from flairline.benchmarking.source import RecipeSource
 
     judged = cases_of(cases)
-    sources = []
+    sources: list[MapSource] = [ScorerSource(name, scorer) for name, scorer in (own or {}).items()]
     with folder_or_scratch(out) as folder:
         for chosen in map(recipe, methods):
             if seen := seen_cases(chosen, judged):
@@ -87,7 +97,7 @@ def benchmark(
                 )
                 raise InputError(msg)
             sources.append(RecipeSource(chosen, cache=folder / "preprocess"))
-        return _judged(judged, sources, protocol, folder, jobs, seed)
+        return _judged(Plan(judged, sources, [_protocol(protocol)], folder, jobs, seed, by=tuple(by)))
 
 
 def evaluate(
@@ -135,18 +145,20 @@ def evaluate(
     >>> finished.results[0].method
     'theirs'
     """
+    from flairline.benchmarking.plan import Plan
     from flairline.benchmarking.source import FileSource
 
     with folder_or_scratch(out) as folder:
-        return _judged(cases_of(cases), [FileSource(name)], protocol, folder, jobs, seed)
+        return _judged(Plan(cases_of(cases), [FileSource(name)], [_protocol(protocol)], folder, jobs, seed))
 
 
-def _judged(
-    cases: list[Case], sources: Sequence[MapSource], by: str | Protocol, out: Path, jobs: int, seed: int
-) -> Finished:
-    from flairline.benchmarking.plan import Plan
+def _protocol(given: str | Protocol) -> Protocol:
+    return known_protocol(given) if isinstance(given, str) else given
+
+
+def _judged(plan: Plan) -> Finished:
     from flairline.benchmarking.run import run
 
-    finished = run(Plan(cases, sources, [known_protocol(by) if isinstance(by, str) else by], out, jobs, seed))
+    finished = run(plan)
     finished.remove_scores()  # a page would need them, and none is written here
     return finished

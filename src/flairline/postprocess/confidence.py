@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.learning.calibration import component_features, probability
+from flairline.learning.calibration import SIMPLE, component_features, probability
 from flairline.learning.model import ModelFolder
 from flairline.types import Volume
 
@@ -44,12 +44,14 @@ def lesion_probabilities(
     Parameters
     ----------
     score
-        Calibrated probabilities of voxels.
+        Calibrated probabilities of voxels; they are above zero in all of the brain.
     labels
         Numbered components (x, y, z), 0 elsewhere, as `components.label_components` gives them.
     calibration
         What the model's config.json holds under ``calibration``. Its share of true finds is that of synthetic scans.
     """
     share = np.clip(score.array, TINY, 1 - TINY)
-    features = component_features(labels, np.log(share / (1 - share)), score.space.voxel_ml)
+    names = calibration.get("lesion_features", SIMPLE)
+    logits = np.log(share / (1 - share))
+    features = component_features(labels, logits, score.space.voxel_ml, score.array > 0, names)
     return probability(features, calibration["lesion_weights"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from flairline import registry
 from flairline.errors import InputError
-from flairline.imaging.components import ComponentRule
+from flairline.imaging.components import ComponentRule, remove_small_components
 from flairline.learning.model import ModelFolder, Source
 from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.calibrated import healthy_quantile
 from flairline.postprocess.confidence import Rater
+from flairline.postprocess.mask_rules import MaskRule, after_rules
 from flairline.postprocess.steps import Step
 from flairline.postprocess.threshold import ThresholdRule, mask_from_score
 from flairline.types import Mask, MethodInfo, Scan, Scorer, Threshold, Volume
@@ -42,6 +43,8 @@ class Recipe:
         The model folder to load; None: what the method's `fit` gives without scans.
     rater
         Tells each component's probability to be a lesion; None: nothing does.
+    mask_rules
+        What happens to the mask after the threshold and before small components go, in order.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Recipe:
     steps: tuple[Step, ...] = ()
     model: Path | None = None
     rater: Rater | None = None
+    mask_rules: tuple[MaskRule, ...] = ()
 
     def configured(self) -> Any:
         """The method's configuration object. Raises `UnknownNameError` or `MissingExtraError`."""
@@ -92,9 +96,28 @@ class Recipe:
         return FIXED_SHARE_NOTE if self.info.marks_fixed_share or rule.marks_fixed_share else ""
 
     def mask(self, score: Volume, brain: Mask, rule: ThresholdRule) -> tuple[Mask, Threshold]:
-        """Threshold and filter a score."""
+        """Threshold a score, apply the rules of the mask, and filter it."""
         threshold = rule.choose(score, brain)
-        return mask_from_score(score, brain, threshold, self.components), threshold
+        if not self.mask_rules:
+            return mask_from_score(score, brain, threshold, self.components), threshold
+        # The filter goes first as well: what is too small to stay must be no seed of anything.
+        found = mask_from_score(score, brain, threshold, self.components)
+        ruled = after_rules(found, score, brain, threshold.value, self.mask_rules)
+        return Mask(remove_small_components(ruled.array, self.components), score.space), threshold
+
+    def describe(self) -> dict[str, Any]:
+        """Its fields as plain values; `mask_rules`, each by its name, only where there are any."""
+        fields = asdict(self)
+        rules = fields.pop("mask_rules")
+        names = (type(rule).__name__ for rule in self.mask_rules)
+        return {**fields, "mask_rules": dict(zip(names, rules, strict=True))} if rules else fields
+
+    def without_each_rule(self) -> list[tuple[str, Recipe]]:
+        """The recipe with one rule of the mask left out after the other, and with none, by what is left out."""
+        rules = self.mask_rules
+        left = [(repr(rule), (*rules[:place], *rules[place + 1 :])) for place, rule in enumerate(rules)]
+        several = [("all rules of the mask", ())] if len(rules) > 1 else []
+        return [(what, replace(self, mask_rules=kept)) for what, kept in [*left, *several]]
 
 
 def usual_recipe(method: str, model: Path | None = None) -> Recipe:

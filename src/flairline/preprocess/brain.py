@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import logging
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cc3d
 import numpy as np
@@ -212,7 +214,8 @@ def check_brain(volume: Volume, brain: Mask, name: str = "the scan") -> None:
 def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
     try:
         import torch
-        from deepbet.bet import BrainExtraction
+
+        engine = copy.copy(_deepbet_engine())  # the networks are shared; where it looks is the scan's own
     except ModuleNotFoundError as error:
         what = "--brain deepbet"
         raise MissingExtraError(what, "deep") from error
@@ -223,7 +226,6 @@ def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
     threads = torch.get_num_threads()
     torch.set_num_threads(executor.threads())
     try:
-        engine = BrainExtraction(no_gpu=True)
         share = engine.run_model(head.array[where].copy())
         found[where] = np.asarray(engine.postprocess(share > 0.5) > 0)
         return found
@@ -233,6 +235,14 @@ def _deepbet(head: Volume, name: str) -> NDArray[np.bool_]:
         return found
     finally:
         torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=1)
+def _deepbet_engine() -> Any:
+    """deepbet with its networks, read once in each process."""
+    from deepbet.bet import BrainExtraction
+
+    return BrainExtraction(no_gpu=True)
 
 
 def _robex(head: Volume, name: str) -> NDArray[np.bool_]:

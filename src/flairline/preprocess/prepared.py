@@ -65,7 +65,8 @@ class Prepared:
     seconds
         Of each step, 0 where it was kept from an earlier run.
     t1, flair_to_t1
-        The T1 on its own grid, and the FLAIR's points in it; None where there is no T1 or nothing was done.
+        The T1 on its own grid, and the FLAIR's points in it. The first is None where there is no T1, the second also
+        where nothing was done: the two have one grid then.
     """
 
     case: Case

@@ -85,7 +85,7 @@ def _as_it_lies(case: Case, images: Images, settings: PreprocessSettings) -> Pre
     notes = [note for name, image in read if image is not None for note in reading_notes(name, image)]
     notes += truth_notes(truth)
     source = BrainSource("background", "flair") if case.brain is None else BrainSource("given", "flair", case.brain)
-    return Prepared(case, scan, source, truth, as_it_lies=True, notes=tuple(notes))
+    return Prepared(case, scan, source, truth, as_it_lies=True, notes=tuple(notes), t1=images.t1)
 
 
 def _brain(case: Case, flair: Volume, given: Mask | None, truth: Volume | None, space: Space) -> Mask:

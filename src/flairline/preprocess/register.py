@@ -56,6 +56,21 @@ def write_itk(path: Path, points: PointMap) -> None:
     write_bytes(path, content)
 
 
+def read_itk(path: Path, source: str, target: str) -> PointMap:
+    """The map that `write_itk` wrote. Raises `InputError` if the file cannot be read."""
+    import SimpleITK as sitk
+
+    try:
+        transform = sitk.AffineTransform(sitk.ReadTransform(str(path)))
+    except RuntimeError as error:
+        msg = f"Cannot read the transform {path}: it is no affine transform of ITK. Run the command that made it again."
+        raise InputError(msg) from error
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
+    lps[:3, 3] = np.array(transform.GetTranslation()) + transform.GetCenter() - lps[:3, :3] @ transform.GetCenter()
+    return PointMap(source, target, RAS_TO_LPS @ lps @ RAS_TO_LPS)
+
+
 def to_sitk(image: Volume) -> Any:
     """A SimpleITK image with the same voxels at the same places."""
     import SimpleITK as sitk

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from flairline.imaging.boxes import box_of
 from flairline.imaging.points import PointMap, carry_mask, identity
 from flairline.preprocess import quality, register
 from flairline.preprocess.atlas import Atlas
+from flairline.preprocess.brain import background_value
 from flairline.preprocess.cache import POINTS, Figures, Form, image_digest, mask_on, points_text, text_digest
 from flairline.preprocess.register import Engine
 from flairline.types import Mask, Space, Volume
@@ -70,22 +72,59 @@ def engine_parameters(engine: Engine) -> dict[str, object]:
     }
 
 
+def around_brain(image: BrainImage) -> BrainImage:
+    """The brain with `register.MARGIN_MM` about it on each side, wherever it lies in its grid.
+
+    Greedy halves the grids that it is given from their first corner, so the air around a head decided a little of where
+    it was laid: a padded scan was moved by half a voxel. What is outside the grid is zero, as what is outside the brain
+    is for a registration.
+    """
+    brain, space = image.brain.array, image.image.space
+    box = box_of(brain)
+    margin = [int(np.ceil(register.MARGIN_MM / side_mm)) for side_mm in space.spacing_mm]
+    cut = [(side.start - extra, side.stop + extra) for side, extra in zip(box, margin, strict=True)]
+    first = np.array([start for start, _ in cut])
+    vox_to_ras = space.vox_to_ras.copy()
+    vox_to_ras[:3, 3] = (vox_to_ras @ [*first, 1.0])[:3]
+    x, y, z = (end - start for start, end in cut)
+    around = Space((x, y, z), vox_to_ras, space.name)
+    inside = tuple(slice(extra, extra + side.stop - side.start) for side, extra in zip(box, margin, strict=True))
+    cut_image, cut_brain = np.zeros(around.shape, np.float32), np.zeros(around.shape, np.bool_)
+    cut_image[inside], cut_brain[inside] = np.where(brain[box], image.image.array[box], np.float32(0)), brain[box]
+    return BrainImage(Volume(cut_image, around), Mask(cut_brain, around))
+
+
+def without_border(head: Volume) -> Volume:
+    """The head without the rows of one value at its border, for the reason that `around_brain` gives."""
+    background = background_value(head.array)
+    if np.isnan(background):
+        return head
+    box = box_of(head.array != background)
+    vox_to_ras = head.space.vox_to_ras.copy()
+    vox_to_ras[:3, 3] = (vox_to_ras @ [*(side.start for side in box), 1.0])[:3]
+    array = np.ascontiguousarray(head.array[box])
+    return Volume(array, Space(array.shape, vox_to_ras, head.space.name))
+
+
 def pair(flair: BrainImage, t1: BrainImage, engine: Engine) -> Pair:
     """FLAIR to T1, rigidly, each with a brain of its own."""
+    flair, t1 = around_brain(flair), around_brain(t1)
     matrix = register.register_rigid(t1.image, t1.brain, flair.image, flair.brain, engine)
     return Pair(PointMap("t1", "flair", matrix).inverse())
 
 
 def pair_by_t1(flair: Volume, t1: BrainImage, engine: Engine) -> Pair:
     """FLAIR to T1 where only the T1's brain is known; the FLAIR's is carried from it."""
-    matrix = register.register_rigid(t1.image, t1.brain, flair, None, engine)
+    around = around_brain(t1)
+    matrix = register.register_rigid(around.image, around.brain, without_border(flair), None, engine)
     flair_to_t1 = PointMap("t1", "flair", matrix).inverse()
     return Pair(flair_to_t1, flair_brain=carry_mask(t1.brain, flair.space, flair_to_t1))
 
 
 def pair_by_flair(flair: BrainImage, t1: Volume, engine: Engine) -> Pair:
     """FLAIR to T1 where only the FLAIR's brain is known; the T1's is carried from it."""
-    matrix = register.register_rigid(flair.image, flair.brain, t1, None, engine)
+    around = around_brain(flair)
+    matrix = register.register_rigid(around.image, around.brain, without_border(t1), None, engine)
     flair_to_t1 = PointMap("flair", "t1", matrix)
     return Pair(flair_to_t1, t1_brain=carry_mask(flair.brain, t1.space, flair_to_t1.inverse()))
 
@@ -97,6 +136,7 @@ def pair_in_place() -> Pair:
 
 def atlas_to(image: BrainImage, name: str, atlas: Atlas, engine: Engine) -> PointMap:
     """Points of the atlas to those of an image called `name`, affinely."""
+    image = around_brain(image)
     matrix = register.register_affine(atlas.t1, atlas.brain, image.image, image.brain, engine)
     return PointMap("atlas", name, matrix)
 

@@ -15,7 +15,7 @@ from flairline import registry
 from flairline.drawing.mosaic import thumbnail
 from flairline.io.files import write_bytes, write_text
 from flairline.report import templates
-from flairline.report.pages import DISCLAIMER, CohortPage, Page, ScanPage, Section
+from flairline.report.pages import DISCLAIMER, CohortPage, ComparisonPage, Page, ScanPage, Section
 
 SCAN_PAGE = "report.html"
 COHORT_PAGE = "index.html"
@@ -62,6 +62,13 @@ def write_scan_page(folder: Path, page: ScanPage) -> Path:
 def write_page(path: Path, page: ScanPage) -> None:
     """Write the page of one scan to a file, without a thumbnail. Raises `OutputError`."""
     write_text(path, scan_page(page))
+
+
+def write_comparison_page(folder: Path, page: ComparisonPage) -> Path:
+    """Write report.html of two visits into a folder; returns its path. Raises `OutputError`."""
+    scripts = [templates.static("page.js")]
+    write_text(folder / SCAN_PAGE, _html(sections(page), page.title, "comparison", None, scripts))
+    return folder / SCAN_PAGE
 
 
 def write_cohort_page(folder: Path, page: CohortPage) -> Path:

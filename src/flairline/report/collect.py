@@ -13,11 +13,12 @@ from urllib.parse import quote
 import numpy as np
 
 from flairline import executor
-from flairline.benchmarking import ablation
+from flairline.benchmarking import ablation, breakdown
 from flairline.benchmarking.paper import published, reconstruction, tables
 from flairline.benchmarking.rows import COHORT, row_subject
 from flairline.benchmarking.run import Finished
 from flairline.benchmarking.store import StoredScore
+from flairline.cases.columns import columns_of
 from flairline.drawing.mosaic import thumbnail
 from flairline.drawing.palette import compared
 from flairline.errors import InputError
@@ -92,11 +93,15 @@ def _documents(out: Path) -> list[Document]:
         _document("reconstruction", path, reconstruction.printed(read_records(path, reconstruction.Line)))
         for path in _csv_of(out, "tables/reconstruction.csv")
     ]
+    of_columns = [
+        _document("breakdown", path, breakdown.printed(read_records(path, breakdown.BreakdownRow)))
+        for path in _csv_of(out, "tables/by_*.csv")
+    ]
     of_ablation = [
         _document("ablation", path, ablation.printed(read_records(path, ablation.AblationRow)))
         for path in _csv_of(out, "ablation/*/*.csv")
     ]
-    return of_paper + of_reconstruction + of_ablation
+    return of_paper + of_reconstruction + of_columns + of_ablation
 
 
 def _csv_of(out: Path, pattern: str) -> list[Path]:
@@ -218,6 +223,7 @@ class _Describe:
             "method": self.method,
             "subject": case.label,
             "site": case.site,
+            "columns": columns_of(case),
             "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
             "thumbnail": picture,
             "figures": dict(stored.figures),
@@ -253,6 +259,7 @@ def _judged(
                 href=quote(page) if (out / page).exists() else None,
                 thumbnail=_bytes(out / scan["thumbnail"]),
                 site=scan.get("site") or "",
+                columns=scan.get("columns") or {},
                 metrics=metrics.get((scan["dataset"], scan["method"], row_subject(scan["subject"])), {}),
                 method=scan["method"],
                 verdict=given.verdict,

@@ -27,23 +27,41 @@ from flairline.report.scan_page import write_page
 from flairline.synthesis.phantom import KINDS
 from flairline.types import Case, Progress
 
-RECIPE, PROTOCOL = "brightest", "sound"
+BASELINE, PROTOCOL = "brightest", "sound"
+"""The paper's method with a threshold that needs no labels, and how it is judged."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the demo shows: rows of the benchmark, lesions found by kind, pictures and pages, what to mind."""
+    """What the demo shows.
+
+    Attributes
+    ----------
+    rows
+        Of the benchmark, of the best that is installed and of the paper's baseline.
+    found_by_kind
+        Kind of lesion, how many there are, how many the best one found.
+    cohort
+        The page of all scans.
+    pages, pictures
+        Of each scan.
+    recipe, why
+        What segmented, and why that was taken.
+    """
 
     rows: list[Row]
     found_by_kind: list[list[str]]
-    pictures: list[Path]
+    cohort: Path
     pages: list[Path]
+    pictures: list[Path]
     recipe: str
-    note: str
+    why: str
 
 
 def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progress) -> Shown:
     """Make phantoms in OUT/scans, segment them into OUT/results, judge them into OUT/benchmark, draw OUT/*.png.
+
+    What segments is the best that can run here; the paper's baseline is judged beside it.
 
     Raises
     ------
@@ -52,29 +70,27 @@ def run(out: Path, patients: int, spacing_mm: float, seed: int, progress: Progre
     """
     progress("making phantoms", 0, patients)
     cases = Dataset(out / "scans", subjects=patients, spacing_mm=spacing_mm, seed=seed).cases()
-    settings = segment.Settings(RECIPE, overwrite=True)
+    settings = segment.Settings(recipes.DEFAULT, overwrite=True)
     done = []
     for outcome in segment.run(cases, out / "results", settings, after=partial(write_page, index="../index.html")):
         done.append(_result(outcome))
         progress("segmenting", len(done), patients)
     write_cohort(out / "results")
     work, protocol = out / "benchmark" / "work", protocols.load(PROTOCOL)
-    result = judge(cases, RecipeSource(recipes.load(RECIPE)), protocol, work, seed=seed, progress=progress)
-    write_rows(out / "benchmark" / "rows.csv", result.rows)
+    rows: list[Row] = []
+    for name in (recipes.DEFAULT, BASELINE):
+        source = RecipeSource(recipes.load(name))
+        rows += judge(cases, source, protocol, work, seed=seed, progress=progress).rows
+    write_rows(out / "benchmark" / "rows.csv", rows)
     shutil.rmtree(work)
     pictures = []
     for case, segmented in zip(cases, done, strict=True):
         pictures.append(_draw(out / f"{case.subject}.png", case, segmented.folder, segmented.summary.note or ""))
         progress("drawing", len(pictures), patients)
     pages = [segmented.folder / "report.html" for segmented in done]
-    return Shown(
-        result.rows,
-        _found_by_kind(cases, done),
-        pictures,
-        pages,
-        done[0].summary.recipe or "",
-        done[0].summary.note or "",
-    )
+    first = done[0].summary
+    found = _found_by_kind(cases, done)
+    return Shown(rows, found, out / "results" / "index.html", pages, pictures, first.method or "", first.why or "")
 
 
 def _result(outcome: executor.Outcome[Case, segment.Done]) -> segment.Done:

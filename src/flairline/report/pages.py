@@ -12,10 +12,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from flairline.report.comparison import Comparison
 from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
 
 IDENTITY = ("subject", "dataset", "method", "recipe", "threshold", "inputs")
+MOST_PICTURES = 2000
+"""A cohort's page with more pictures than these is too large for a browser; then it has none, and says so."""
 DISCLAIMER = "Research use only, not for diagnosis."
 
 
@@ -79,7 +82,8 @@ class CohortScan:
     `href` is the relative address of the scan's own page, None where it has none; `metrics` are the figures against
     its truth by metric name; `verdict` is what a viewer said ("pass", "fail", "artefact" or "") at the time `at` (ISO
     8601, empty where nothing was said); `folder` is the scan's folder, which its verdict is kept under; `method` is
-    named where one scan has a row for each of several methods, which then share its verdict.
+    named where one scan has a row for each of several methods, which then share its verdict; `columns` are what
+    participants.tsv or the table of cases says of it beyond its files (age, sex, scanner).
     """
 
     summary: Summary
@@ -93,6 +97,7 @@ class CohortScan:
     error: str = ""
     folder: str = ""
     method: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -137,7 +142,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Document:
-    """A table that a benchmark wrote: caption, cells as text, notes; `kind` is tables, reconstruction or ablation."""
+    """A table that was written: caption, cells as text, notes; `kind` is one of `cohort_documents.TITLES`."""
 
     kind: str
     title: str
@@ -171,6 +176,42 @@ class CohortPage:
 
 
 @dataclass(frozen=True)
+class VisitImages:
+    """One visit on the halfway grid: its FLAIR, its brain, and where lesions of each kind are (kind -> (x, y, z))."""
+
+    flair: Volume
+    brain: Mask
+    lesions: Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class ComparisonPage:
+    """Everything the page of two visits shows; both lie on one grid."""
+
+    comparison: Comparison
+    earlier: VisitImages
+    later: VisitImages
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return self.comparison.title
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What says how it was made."""
+        found = self.comparison
+        hashes = {"earlier FLAIR": found.earlier.flair_sha256, "later FLAIR": found.later.flair_sha256}
+        inputs = {name: value for name, value in hashes.items() if value}
+        about = {"recipe": found.recipe, "earlier threshold": found.earlier.threshold}
+        return {
+            "inputs": inputs,
+            "versions": found.versions,
+            "parameters": about | {"later threshold": found.later.threshold},
+        }
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of a page: where it stands (`order`, ascending), its heading and its HTML.
 
@@ -184,7 +225,7 @@ class Section:
     wide: bool = True
 
 
-Page = ScanPage | CohortPage
+Page = ScanPage | CohortPage | ComparisonPage
 """A section's `render(page: Page) -> Section | None` gives None where it has nothing to say about that page."""
 
 

@@ -78,6 +78,7 @@ def _finished(folder: Path, summary: Summary, known: Mapping[str, verdicts.Verdi
         href=f"{quote(folder.name)}/{build.SCAN_PAGE}" if (folder / build.SCAN_PAGE).exists() else None,
         thumbnail=picture.read_bytes() if picture.is_file() else None,
         site=summary.site or "",
+        columns=summary.columns or {},
         verdict=given.verdict,
         note=given.note,
         at=given.at,

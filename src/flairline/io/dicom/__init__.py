@@ -8,7 +8,7 @@ its source's patient module. It imports nothing but io and the types.
 
 from flairline.io.dicom.choose import Study, choose_study
 from flairline.io.dicom.convert import Converted, convert_study
-from flairline.io.dicom.segmentation import check_segmentation, write_segmentation
+from flairline.io.dicom.segmentation import check_segmentation, source_headers, write_segmentation
 from flairline.io.dicom.series import MIN_SLICES, Series
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "check_segmentation",
     "choose_study",
     "convert_study",
+    "source_headers",
     "write_segmentation",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,21 @@ def check_segmentation(source: Series) -> tuple[str, ...]:
     space = source.space
     spot = Mask(np.zeros(space.shape, np.bool_), space)
     spot.array[tuple(side // 2 for side in space.shape)] = True
-    return _built(spot, source, "check")[1]
+    return _built(_Marked(spot), source, "check")[1]
 
 
-def write_segmentation(path: Path, mask: Mask, source: Series, description: str) -> None:
+def write_segmentation(
+    path: Path, mask: Mask, source: Series, description: str, numbers: NDArray[np.integer] | None = None
+) -> None:
     """Write a mask as a DICOM Segmentation that references its source series, with that series' patient module.
 
     The mask may lie on any grid; it is brought to the source's slices, which is exact where it came from them.
+
+    Parameters
+    ----------
+    numbers
+        The number of each voxel's lesion (x, y, z), from 1, on the mask's grid: each lesion becomes a segment of that
+        number, which a report can refer to. None, or a mask without lesions: one segment for all that is marked.
 
     Raises
     ------
@@ -70,10 +79,41 @@ def write_segmentation(path: Path, mask: Mask, source: Series, description: str)
     OutputError
         The file cannot be written.
     """
-    write_bytes(path, _built(mask, source, description)[0])
+    write_bytes(path, _built(_Marked(mask, numbers), source, description)[0])
 
 
-def _built(mask: Mask, source: Series, description: str) -> tuple[bytes, tuple[str, ...]]:
+def source_headers(source: Series) -> list[Any]:
+    """The headers of a series' files, in order, as a Segmentation refers to them: with values by the standard alone.
+
+    Raises
+    ------
+    InputError
+        The source lacks what it is referred to by (see `check_segmentation`).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [_sound(image, source, {}) for image in _images(source)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Marked:
+    """A mask, and the numbers of its lesions (x, y, z) where each is to be a segment."""
+
+    mask: Mask
+    numbers: NDArray[np.integer] | None = None
+
+    @property
+    def segments(self) -> int:
+        """How many segments there are."""
+        return 1 if self.numbers is None else max(1, int(self.numbers.max(initial=0)))
+
+    @property
+    def array(self) -> NDArray[np.integer]:
+        """The segment of each voxel, 0 where nothing is marked."""
+        return self.mask.array.astype(np.uint16) if self.numbers is None else self.numbers.astype(np.uint16)
+
+
+def _built(marked: _Marked, source: Series, description: str) -> tuple[bytes, tuple[str, ...]]:
     """The Segmentation as the bytes of a file, and what of its source it left empty or made up."""
     try:
         import highdicom  # noqa: F401
@@ -85,7 +125,7 @@ def _built(mask: Mask, source: Series, description: str) -> tuple[bytes, tuple[s
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values outside the standard, which are dealt with here
             images = [_sound(image, source, notes) for image in _images(source)]
-            return _content(mask, source, images, description), tuple(notes)
+            return _content(marked, source, images, description), tuple(notes)
     except InputError:
         raise
     except Exception as error:  # highdicom and pydicom raise many types on headers outside the standard
@@ -94,35 +134,43 @@ def _built(mask: Mask, source: Series, description: str) -> tuple[bytes, tuple[s
         raise InputError(msg) from error
 
 
-def _content(mask: Mask, source: Series, images: Sequence[Any], description: str) -> bytes:
+def _content(marked: _Marked, source: Series, images: Sequence[Any], description: str) -> bytes:
     from io import BytesIO
 
     import highdicom
     import pydicom
     from pydicom.sr.codedict import codes
 
-    frames = _on_frames(mask, source, images)
+    frames = _on_frames(marked, source, images)
     version = _version()
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=description, version=version, family=codes.DCM.ArtificialIntelligence
     )
-    segment = highdicom.seg.SegmentDescription(
-        segment_number=1,
-        segment_label="abnormal on FLAIR",
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Lesion,
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=algorithm,
-    )
-    digest = hashlib.sha256(np.packbits(mask.array).tobytes()).hexdigest()
+    digest = hashlib.sha256(np.packbits(marked.mask.array).tobytes()).hexdigest()
+    name = [source.uid, description, digest, *([] if marked.numbers is None else ["a segment a lesion"])]
+    segments = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label="abnormal on FLAIR" if marked.numbers is None else f"lesion {number}",
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Lesion,
+            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+            tracking_id=None if marked.numbers is None else f"lesion {number}",
+            tracking_uid=None
+            if marked.numbers is None
+            else pydicom.uid.generate_uid(entropy_srcs=[*name, f"{number}"]),
+        )
+        for number in range(1, marked.segments + 1)
+    ]
     segmentation = highdicom.seg.Segmentation(
         source_images=images,
-        pixel_array=np.ascontiguousarray(frames).astype(np.uint8),
+        pixel_array=np.ascontiguousarray(frames),
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[segment],
+        segment_descriptions=segments,
         series_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[source.uid, description, "series"]),
         series_number=max(source.number, 0) + 1000,
-        sop_instance_uid=pydicom.uid.generate_uid(entropy_srcs=[source.uid, description, digest]),
+        sop_instance_uid=pydicom.uid.generate_uid(entropy_srcs=name),
         instance_number=1,
         manufacturer="flairline",
         manufacturer_model_name="flairline",
@@ -163,27 +211,27 @@ def _without_frames_behind(image: Any, source: Series) -> None:
         image.NumberOfFrames = count
 
 
-def _on_frames(mask: Mask, source: Series, images: Sequence[Any]) -> NDArray[np.bool_]:
-    """The mask on the source's frames as highdicom wants them: (slice, row, column), in the order of the files.
+def _on_frames(marked: _Marked, source: Series, images: Sequence[Any]) -> NDArray[np.integer]:
+    """The segments on the source's frames as highdicom wants them: (slice, row, column), in the order of the files.
 
     A multi-frame file is given whole; its frames that are no slice of the series stay empty.
     """
-    slices = _on_slices(mask, source.space).transpose(2, 1, 0)  # (column, row, slice) -> (slice, row, column)
+    slices = _on_slices(marked, source.space).transpose(2, 1, 0)  # (column, row, slice) -> (slice, row, column)
     if not source.is_multiframe:
         return slices
-    frames = np.zeros((int(images[0].NumberOfFrames), *slices.shape[1:]), np.bool_)
+    frames = np.zeros((int(images[0].NumberOfFrames), *slices.shape[1:]), slices.dtype)
     frames[[frame.index for frame in source.frames]] = slices
     return frames
 
 
-def _on_slices(mask: Mask, space: Space) -> NDArray[np.bool_]:
-    """The mask on the slices' own grid (column, row, slice): nearest voxel, which is exact on the same grid."""
-    to_mask = np.linalg.inv(mask.space.vox_to_ras) @ space.vox_to_ras
+def _on_slices(marked: _Marked, space: Space) -> NDArray[np.integer]:
+    """The segments on the slices' own grid (column, row, slice): nearest voxel, which is exact on the same grid."""
+    to_mask = np.linalg.inv(marked.mask.space.vox_to_ras) @ space.vox_to_ras
     places = np.moveaxis(np.indices(space.shape), 0, -1) @ to_mask[:3, :3].T + to_mask[:3, 3]
     nearest = np.rint(places).astype(int)
-    within = ((nearest >= 0) & (nearest < np.array(mask.space.shape))).all(axis=-1)
-    found = np.zeros(space.shape, np.bool_)
-    found[within] = mask.array[tuple(nearest[within].T)]
+    within = ((nearest >= 0) & (nearest < np.array(marked.mask.space.shape))).all(axis=-1)
+    found = np.zeros(space.shape, np.uint16)
+    found[within] = marked.array[tuple(nearest[within].T)]
     return found
 
 

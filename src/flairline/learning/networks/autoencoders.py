@@ -2,7 +2,7 @@
 
 Baur C, Denner S, Wiestler B, Navab N, Albarqouni S. Autoencoders for unsupervised anomaly segmentation in brain MR
 images: a comparative study. Medical Image Analysis 2021. A network takes images (n, 1, size, size) in [0, 1] and gives
-an `Output`. Another bottleneck (a mixture, a tanh) is one more branch of `bottleneck_of`.
+an `Output`. Another bottleneck is one more entry of `bottleneck_of`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ SQUEEZED = 16
 """Channels between the encoder and a dense bottleneck."""
 LOG_SIGMA_RANGE = (-10.0, 10.0)
 
-Norm = Literal["batch", "affine", "instance", "none"]
+Bottleneck = Literal["dense", "spatial", "vae", "vae_spatial", "tanh", "mixture", "mixture_spatial"]
+Norm = Literal["batch", "affine", "instance", "layer", "none"]
+NORM_EPS = 1e-3
+"""Added to variances, the published framework's."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,38 @@ class Architecture:
     bottom
         Side of the smallest feature map.
     bottleneck
-        "dense" and "vae" have `latent` numbers, "spatial" has the smallest feature map.
+        "dense" and "vae" have `latent` numbers, "spatial" has the smallest feature map; "mixture" has `latent` numbers
+        and "mixture_spatial" so many at each place of the smallest feature map (`networks.mixture`); "tanh" and
+        "vae_spatial" likewise, see `networks.generator`.
     norm
         "affine" is what the published code computes: its batch norm never left inference mode, so that it scales and
-        shifts each channel and normalises nothing.
+        shifts each channel and normalises nothing. "layer" normalises each channel of an image over its pixels and
+        scales and shifts each pixel, as the study's generators and critics do.
     dropout
         Share of the bottleneck's units that is dropped.
     skip_dropout
         Share of the skip connections' channels that is dropped, where there are any.
+    components, latent_w
+        Of a mixture: how many there are, and numbers (of each place) that decide where they lie.
+    legacy_responsibilities, legacy_bypass, legacy_patch_critic
+        Of a mixture (`networks.mixture`) and of a critic (`networks.critic`): slips of published code, stored because
+        a network that was trained with one must be read and scored with it.
     """
 
     size: int = 128
     filters: int = 32
     max_filters: int = 128
     bottom: int = 8
-    bottleneck: Literal["dense", "spatial", "vae"] = "dense"
+    bottleneck: Bottleneck = "dense"
     latent: int = 128
     norm: Norm = "batch"
     dropout: float = 0.1
     skip_dropout: float = 0.5
+    components: int = 9
+    latent_w: int = 1
+    legacy_responsibilities: bool = False
+    legacy_bypass: bool = False
+    legacy_patch_critic: bool = False
 
     @property
     def widths(self) -> list[int]:
@@ -95,10 +111,12 @@ class ChannelAffine(nn.Module):
         return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
-def norm_of(kind: Norm, channels: int) -> nn.Module:
-    """The normalisation of a feature map. Raises `ValueError` for an unknown kind."""
+def norm_of(kind: Norm, channels: int, side: int) -> nn.Module:
+    """The normalisation of a feature map (channels, side, side). Raises `ValueError` for an unknown kind."""
     if kind == "batch":
-        return nn.BatchNorm2d(channels, eps=1e-3)
+        return nn.BatchNorm2d(channels, eps=NORM_EPS)
+    if kind == "layer":
+        return nn.LayerNorm([side, side], eps=NORM_EPS)
     if kind == "affine":
         return ChannelAffine(channels)
     if kind == "instance":
@@ -119,10 +137,10 @@ class Encoder(nn.Module):
             nn.Sequential(
                 nn.ZeroPad2d((1, 2, 1, 2)),  # "same" padding of a stride of two, as in the published framework
                 nn.Conv2d(before, after, 5, stride=2),
-                norm_of(architecture.norm, after),
+                norm_of(architecture.norm, after, architecture.size // 2 ** (stage + 1)),
                 nn.LeakyReLU(SLOPE),
             )
-            for before, after in pairwise(channels)
+            for stage, (before, after) in enumerate(pairwise(channels))
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -145,14 +163,14 @@ class Decoder(nn.Module):
         inward = architecture.widths[-1]
         outward = [max(architecture.filters, inward // 2**stage) for stage in range(len(architecture.widths))]
         added = [*skips, *[0] * (len(outward) - len(skips))]
-        self.start = nn.Sequential(norm_of(architecture.norm, inward), nn.ReLU())
+        self.start = nn.Sequential(norm_of(architecture.norm, inward, architecture.bottom), nn.ReLU())
         self.stages = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(before + extra, after, 5, stride=2, padding=2, output_padding=1),
-                norm_of(architecture.norm, after),
+                norm_of(architecture.norm, after, architecture.bottom * 2 ** (stage + 1)),
                 nn.LeakyReLU(SLOPE),
             )
-            for before, after, extra in zip([inward, *outward], outward, added, strict=False)
+            for stage, (before, after, extra) in enumerate(zip([inward, *outward], outward, added, strict=False))
         )
         self.out = nn.Conv2d(outward[-1], 1, 1)
 

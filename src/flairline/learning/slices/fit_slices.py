@@ -17,10 +17,9 @@ from flairline.learning.data import TrainingData, healthy_quantiles
 from flairline.learning.device import chosen_device
 from flairline.learning.loop import Budget, Curve, steps_done, train
 from flairline.learning.model import WEIGHTS, ModelFolder, fill
-from flairline.learning.networks.autoencoders import Architecture
 from flairline.learning.run import TrainingRun
 from flairline.learning.slices.learner import SliceLearner
-from flairline.learning.slices.presets import TRAININGS, Training
+from flairline.learning.slices.presets import Training
 from flairline.learning.slices.slice_cache import SliceStore, TrainingSlices, ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid
 
@@ -63,9 +62,7 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
         The training to go on with is another one.
     """
     run.check_preset(method.presets)
-    training, architecture = TRAININGS[run.preset], Architecture(**method.architectures[run.preset])
-    if method.legacy_affine_norm:
-        architecture = replace(architecture, norm="affine")
+    training, architecture = method.trainings[run.preset], method.architecture(run.preset)
     run = run.on(method.device)
     run = replace(run, device=chosen_device(run.device))
     prepare_folder(run.folder)
@@ -81,7 +78,8 @@ def fit_slices(method: SliceLearner, data: TrainingData, run: TrainingRun, grid:
     slices = TrainingSlices(parts.training, count, run.seed, done * training.batch)
     validating = DataLoader(ValidationSlices(parts.validation, training.validation_slices), VALIDATION_BATCH)
     state, curve = train(objective, DataLoader(slices, training.batch, drop_last=True), validating, run)
-    fill(objective.network, state, run.folder)
+    method.settle(fill(objective.network, state, run.folder).to(run.device), parts.training, parts.validation)
+    state = objective.network.state_dict()
     config = {
         "architecture": asdict(architecture),
         "grid": asdict(parts.grid),
@@ -99,7 +97,7 @@ def _cut(data: TrainingData, grid: SliceGrid, run: TrainingRun) -> _Parts:
     return _Parts(grid, *(store_slices(part, grid, run.work / "slices", run) for part in data.split()))
 
 
-def _setup(method: SliceLearner, architecture: Architecture, parts: _Parts, run: TrainingRun) -> dict[str, Any]:
+def _setup(method: SliceLearner, architecture: Any, parts: _Parts, run: TrainingRun) -> dict[str, Any]:
     """What must stay as it is for a training to go on."""
     seen = [store.source.voxels_sha256 for store in (*parts.training, *parts.validation)]
     about = {"method": method.family, "preset": run.preset, "seed": run.seed}
@@ -143,7 +141,8 @@ def _on_healthy(
         score, _ = method.score_slices(network, images, brains)
         scores.append(score[brains > 0].detach().float().cpu())
     quantiles = healthy_quantiles(method.name, torch.cat(scores).numpy())
-    return {"l1_healthy": errors / pixels, "healthy_quantiles": quantiles}
+    known = {} if math.isnan(errors) else {"l1_healthy": errors / pixels}  # not every method reconstructs
+    return {**known, "healthy_quantiles": quantiles}
 
 
 def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
@@ -155,6 +154,10 @@ def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
         if best is None or best != best
         else f"The weights are those of the best validation value, {best:.4f}."
     )
+    error = ""
+    if "l1_healthy" in config:
+        value = config["l1_healthy"]
+        error = f"\nReconstruction error on the held-out slices: {value:.4f} a brain pixel (images are in [0, 1])."
     return Card(
         family,
         about=(
@@ -165,8 +168,7 @@ def card(family: str, paper: str, config: Mapping[str, Any]) -> Card:
         data=data_section(training, f"{training['slices']} slices"),
         training=(
             f"Preset {config['preset']}, seed {config['seed']}, {training['steps']} steps in\n"
-            f"{training['seconds']:.0f} seconds. {chosen}\nReconstruction error on the held-out slices:"
-            f" {config['l1_healthy']:.4f} a brain pixel (images are in [0, 1])."
+            f"{training['seconds']:.0f} seconds. {chosen}{error}"
         ),
         curve=curve_rows(training["curve"]["steps"], training["curve"]["values"]),
         sources=scans_table(training),

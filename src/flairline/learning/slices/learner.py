@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from flairline.errors import InputError
 from flairline.learning.learner import Learner
-from flairline.learning.slices.presets import TRAININGS, Architectures
+from flairline.learning.slices.presets import TRAININGS, Architectures, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
     from flairline.learning.loop import Budget, Objective
-    from flairline.learning.networks.autoencoders import Architecture
+    from flairline.learning.slices.slice_cache import SliceStore
 
 Sign = Literal["positive", "absolute"]
 
@@ -44,16 +46,43 @@ class SliceLearner(Learner, ABC):
     legacy_affine_norm: bool = False
 
     architectures: ClassVar[Architectures]
-    """Preset (paper, small, test) -> values of `networks.autoencoders.Architecture`."""
+    """Preset (paper, small, test) -> what `sizes` takes: values of `networks.autoencoders.Architecture`."""
+    trainings: ClassVar[Mapping[str, Training]] = TRAININGS
+    """Preset -> how it is trained."""
 
     @property
     def presets(self) -> tuple[str, ...]:
         """Names of the presets that it can be trained by."""
         return tuple(name for name in TRAININGS if name in self.architectures)
 
+    def sizes(self, values: Mapping[str, Any]) -> Any:
+        """The network's sizes from plain values, as config.json has them: a dataclass with `size`, the slices' side."""
+        from flairline.learning.networks.autoencoders import Architecture
+
+        return Architecture(**values)
+
+    def architecture(self, preset: str) -> Any:
+        """The sizes that a preset trains.
+
+        Raises
+        ------
+        InputError
+            `legacy_affine_norm` is on and the network has no norm.
+        """
+        sizes = self.sizes(self.architectures[preset])
+        if not self.legacy_affine_norm:
+            return sizes
+        if "norm" not in {field.name for field in fields(sizes)}:
+            msg = f"Wanted no legacy_affine_norm: the network of {self.name} has no batch norm. Leave it out."
+            raise InputError(msg)
+        return replace(sizes, norm="affine")
+
     @abstractmethod
-    def network(self, architecture: Architecture) -> Module:
-        """An untrained network."""
+    def network(self, architecture: Any) -> Module:
+        """An untrained network of such sizes."""
+
+    def settle(self, network: Module, training: Sequence[SliceStore], held: Sequence[SliceStore]) -> None:
+        """What a trained network keeps of the slices themselves, as buffers: a memory, a threshold. None by default."""
 
     @abstractmethod
     def objective(self, network: Module, budget: Budget, learning_rate: float) -> Objective:

@@ -38,6 +38,8 @@ def total_variation(images: Tensor) -> Tensor:
 class Reconstruct(Objective):
     """The image from the image: L1, over all scales where the network has several."""
 
+    weight_decay = 0.0
+
     def of(self, images: Tensor, found: Output) -> Tensor:
         """The loss of a reconstruction."""
         pairs = found.scales or ((found.x_hat, images),)
@@ -63,7 +65,9 @@ class Reconstruct(Objective):
 
     def configure_optimizers(self) -> Any:
         """Adam; the rate is constant (as published) or falls as the base class's does."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, betas=BETAS)
+        optimizer = torch.optim.Adam(
+            self.parameters(), lr=self.learning_rate, betas=BETAS, weight_decay=self.weight_decay
+        )
         if self.budget.schedule == "constant":
             return optimizer
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Preset = TypeVar("Preset", bound="Restoration")
+Projecting = TypeVar("Projecting", bound="Projection")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Restoration:
         A slice stops once no pixel of it moves by more than this in a step; 0 never stops early.
     legacy_tv_on_residual
         The total variation of x - x_hat(x), as in the study's code, where nothing ties x to y.
+    legacy_batch_mean
+        Reconstruction and KL are divided by this many, the total variation is not: the study's code for mixtures
+        averages the former over the batch. Its `tv_weight` was searched in batches of 8 and used in batches of 1.
     """
 
     steps: int = 150
@@ -56,6 +60,7 @@ class Restoration:
     smoothing: float = 0.01
     tolerance: float = 0.0
     legacy_tv_on_residual: bool = False
+    legacy_batch_mean: int = 1
 
     @classmethod
     def you(cls: type[Preset], **others: Any) -> Preset:
@@ -112,3 +117,129 @@ class Gradient:
     sigma: float = 6.0
     reconstruction: str = "l1"
     kl_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Descent of the energy |x - x_hat(x)|^2 + `observation_weight` * |x - y|_1 from the slice y, each pixel's step
+    weighted by its own squared error (Dehaene et al. 2020): what is rebuilt well hardly moves.
+
+    Attributes
+    ----------
+    steps, eta
+        Steps of size `eta`. A squared error in [0, 1] is small (an error of .1 gives .01), so by default the weights
+        are divided by the largest of the slice: the worst pixel moves by `eta` times its gradient.
+    observation_weight
+        How strongly a pixel is held at y: one whose error is below half of it stays.
+    normalised
+        Divide the weights by the slice's largest. Without it, 100 steps are far from the end.
+    through_network
+        Take the gradient through x_hat as well, as the equation has it. Without it a step costs one forward pass.
+    smoothing
+        Differences from y below this count quadratically, as in `Restoration`: a sign would swing around y, and which
+        way would hang on the last bit.
+    """
+
+    steps: int = 100
+    eta: float = 0.1
+    observation_weight: float = 0.05
+    normalised: bool = True
+    through_network: bool = True
+    smoothing: float = 0.01
+
+    @classmethod
+    def dehaene(cls: type[Projecting], **others: Any) -> Projecting:
+        """The paper's step of .5 and weight of .05 for images in [-1, 1], as they are for images in [0, 1].
+
+        There the error is twice as large, so the same descent has four times the step and half the weight.
+        """
+        values = {"eta": 2.0, "observation_weight": 0.025, "normalised": False, "smoothing": 0.0}
+        return cls(**{**values, **others})
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Which pixels of a feature map drive the latent code away from N(0, 1) (Liu et al. 2020).
+
+    Attributes
+    ----------
+    stage
+        The encoder's stage whose feature map is looked at, from 1: at 128 pixels, 2 has cells of 4 pixels.
+    legacy_sum_mu
+        Take the gradient of the sum of mu, as the released code does, in the place of the mean's part of KL: a code at
+        the prior, or on either side of it, then gives as much signal as a far one.
+    """
+
+    stage: int = 2
+    legacy_sum_mu: bool = False
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """1 - SSIM of a slice and its reconstruction, pixel by pixel (Bergmann et al. 2019).
+
+    Attributes
+    ----------
+    window
+        Side in pixels of a slice of 128, odd; smaller slices have a smaller one, 3 at least. The paper's 11 pixels are
+        20 mm and blur by as much; 5 is better for small lesions.
+    sigma
+        Width of the Gaussian in the window, in pixels of a slice of 128.
+    rim
+        The score fades to zero within so many pixels of the brain's edge, where the window sees the outside; 0: it
+        stays.
+    """
+
+    window: int = 11
+    sigma: float = 1.5
+    rim: int = 5
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Scores from the tokens of a slice that transformers hold for unlikely (Pinaya et al. 2021).
+
+    Attributes
+    ----------
+    score
+        "likelihood": minus the log-probability of each cell's token. "restoration": unlikely tokens are drawn anew, and
+        the score is the residual. "restoration_masked": that residual where tokens were drawn anew, so that what the
+        codebook cannot show does not count.
+    healthy_share
+        Tokens as unlikely as the least likely such share of held-out healthy ones are drawn anew.
+    threshold
+        A probability in the place of `healthy_share`; the paper's, chosen on its own held-out data, is .005 where it
+        could be read of.
+    sampler
+        "sequential": each token drawn given the ones before it, as they are by then. "parallel": all at once given the
+        slice's own, which is one pass, and less faithful.
+    samples
+        Restorations of each ordering; the score is the mean over all.
+    smoothing
+        Width of the Gaussian over the mask of "restoration_masked" in pixels of a slice of 128; 5 of 224 as published.
+    """
+
+    score: str = "restoration_masked"
+    healthy_share: float = 0.01
+    threshold: float | None = None
+    sampler: str = "sequential"
+    samples: int = 1
+    smoothing: float = 2.9
+
+
+@dataclass(frozen=True)
+class PatchSearch:
+    """How far a patch is from the healthy ones that lie where it lies.
+
+    Attributes
+    ----------
+    place_reach, level_reach
+        Healthy patches count that lie within so many steps of the grid of patches in the slice, and within so many of
+        the memory's heights. Where there is none, all count.
+    min_brain_share
+        Patches with less brain are not looked at.
+    """
+
+    place_reach: int = 2
+    level_reach: int = 2
+    min_brain_share: float = 0.5

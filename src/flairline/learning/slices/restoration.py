@@ -6,6 +6,8 @@ Each slice is its own problem and its loss a sum over its own pixels, so one gra
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +20,18 @@ __all__ = ["Restoration", "restoration_scores", "total_variation_gradient"]
 
 LOG = logging.getLogger(__name__)
 
+Penalty = Callable[[Any], Tensor]
+
 
 @torch.inference_mode(False)
 def restoration_scores(
-    network: nn.Module, y: Tensor, brain: Tensor, batch: int, options: Restoration, sign: str = "positive"
+    network: nn.Module,
+    y: Tensor,
+    brain: Tensor,
+    batch: int,
+    options: Restoration,
+    sign: str = "positive",
+    penalty: Penalty | None = None,
 ) -> tuple[Tensor, Tensor]:
     """How far each pixel is from its restoration x*, and x*.
 
@@ -33,6 +43,8 @@ def restoration_scores(
         Slices (n, 1, S, S) in [0, 1], and 0/1 of the same shape.
     sign
         "positive": y - x* where that is above zero; "absolute": |y - x*|.
+    penalty
+        What the codes of each image cost, (n,), from what the network gives; None: KL of its mu and log_sigma.
 
     Raises
     ------
@@ -43,7 +55,7 @@ def restoration_scores(
     ready = frozen(network)
 
     def restored(y: Tensor, brain: Tensor) -> Tensor:
-        return restore(ready, y, brain, options)
+        return restore(ready, y, brain, options, penalty)
 
     kind = torch.promote_types(y.dtype, torch.float32)  # double stays double, half does not stay half
     result = in_chunks(restored, batch, y.to(kind), brain.to(kind))
@@ -52,12 +64,14 @@ def restoration_scores(
     return difference(y, result, brain, sign), result * brain
 
 
-def restore(network: nn.Module, y: Tensor, brain: Tensor, options: Restoration) -> Tensor:
+def restore(
+    network: nn.Module, y: Tensor, brain: Tensor, options: Restoration, penalty: Penalty | None = None
+) -> Tensor:
     """x* of slices (n, 1, S, S), all in one batch through a network from `frozen`."""
     result, moving = y.clone(), torch.arange(len(y), device=y.device)
     x, observed, mask = y.clone(), y, brain
     for step in range(options.steps):
-        gradient = _gradient(network, x, observed, options)
+        gradient = _gradient(network, x, observed, options, penalty)
         if options.clip is not None:
             gradient.clamp_(-options.clip, options.clip)
         if options.masked:
@@ -74,19 +88,26 @@ def restore(network: nn.Module, y: Tensor, brain: Tensor, options: Restoration) 
     return result
 
 
-def _gradient(network: nn.Module, x: Tensor, y: Tensor, options: Restoration) -> Tensor:
-    """dL/dx. What is simple is written out, so that autograd sees the network alone."""
+def _gradient(network: nn.Module, x: Tensor, y: Tensor, options: Restoration, penalty: Penalty | None) -> Tensor:
+    """dL/dx. What is simple is written out, so that autograd sees the network and the penalty alone."""
     with torch.enable_grad():
         given = x.detach().requires_grad_()
         found = network(given)
+        cost = None if penalty is None else penalty(found)
     residual = x - found.x_hat.detach()
     pull = 2 * residual if options.reconstruction == "l2" else slope(residual, options.smoothing)
+    kl_weight = options.kl_weight
+    if options.legacy_batch_mean != 1:
+        pull, kl_weight = pull / options.legacy_batch_mean, kl_weight / options.legacy_batch_mean
     if options.legacy_tv_on_residual:
         pull = pull + options.tv_weight * total_variation_gradient(residual, options.smoothing)
     results, weights = [found.x_hat], [-pull]
-    if found.mu is not None and found.log_sigma is not None:
+    if cost is not None:
+        results.append(cost)
+        weights.append(torch.full_like(cost, kl_weight))
+    elif found.mu is not None and found.log_sigma is not None:
         results += [found.mu, found.log_sigma]
-        weights += [options.kl_weight * part for part in kl_slopes(found.mu.detach(), found.log_sigma.detach())]
+        weights += [kl_weight * part for part in kl_slopes(found.mu.detach(), found.log_sigma.detach())]
     gradient = pull + through(results, given, weights)
     if not options.legacy_tv_on_residual:
         gradient = gradient + options.tv_weight * total_variation_gradient(x - y, options.smoothing)

@@ -47,6 +47,13 @@ class SliceStore:
         """Where the brain is, as a memory map."""
         return np.load(self.folder / BRAINS, mmap_mode="r", allow_pickle=False)
 
+    def tensors(self, most: int | None = None) -> tuple[Tensor, Tensor]:
+        """Images and brains, float32 (n, 1, size, size), from bottom to top; at most so many, evenly spaced."""
+        count = self.count if most is None else min(most, self.count)
+        kept = np.unique(np.linspace(0, self.count - 1, count).astype(int)) if count else np.empty(0, int)
+        images, brains = (np.asarray(array[kept], np.float32) for array in (self.images(), self.brains()))
+        return torch.from_numpy(images)[:, None], torch.from_numpy(brains)[:, None]
+
 
 def store_slices(data: TrainingData, grid: SliceGrid, folder: Path, run: TrainingRun | None = None) -> list[SliceStore]:
     """Cut the slices of all cases into `folder`, those that are not there yet.

@@ -28,12 +28,19 @@ class SliceScorer:
     """How the model's slices are cut."""
     architecture: dict[str, Any]
 
-    @classmethod
-    def read(cls, method: SliceLearner, model: ModelFolder) -> SliceScorer:
-        """The scorer of a model folder. Raises `ModelError` if it is missing, broken, foreign or newer."""
+    @staticmethod
+    def read(method: SliceLearner, model: ModelFolder) -> SliceScorer:
+        """The scorer of a model folder, by what the method can do.
+
+        Raises
+        ------
+        ModelError
+            The folder is missing, broken, foreign or newer.
+        """
         config = model.config_of(method.family)
+        kind = ReconstructingScorer if method.info.reconstructs else SliceScorer
         try:
-            return cls(method, model, SliceGrid(**config["grid"]), dict(config["architecture"]))
+            return kind(method, model, SliceGrid(**config["grid"]), dict(config["architecture"]))
         except (KeyError, TypeError, ValueError) as error:
             msg = f"{model.path / CONFIG} lacks how slices are cut or how the network is built. Train the model again."
             raise ModelError(msg) from error
@@ -50,22 +57,6 @@ class SliceScorer:
             score, _ = self._scored(slices)
             volumes.append(Volume(from_slices(score, slices, scan), scan.space))
         return volumes
-
-    def reconstruction(self, scan: Scan, only: int | None = None) -> tuple[Volume, Volume]:
-        """What the network sees, in [0, 1], and what it takes for healthy, on the scan's grid.
-
-        With `only` just that axial slice is made, cut and scaled as in the whole scan; the others are zero.
-        """
-        slices = to_slices(scan, self.grid)
-        if only is not None:
-            kept = slices.indices == only
-            slices = replace(
-                slices, images=slices.images[kept], brains=slices.brains[kept], indices=slices.indices[kept]
-            )
-        _, reconstruction = self._scored(slices)
-        images = (slices.images, reconstruction)
-        seen, healthy = (Volume(from_slices(values, slices, scan), scan.space) for values in images)
-        return seen, healthy
 
     def warm(self) -> None:
         """Read the network now."""
@@ -87,15 +78,34 @@ class SliceScorer:
     def _network(self) -> tuple[Any, Any]:
         try:
             import torch
-
-            from flairline.learning.networks.autoencoders import Architecture
         except ModuleNotFoundError as error:
             raise MissingExtraError(self.method.name, "deep") from error
         try:
-            network = self.method.network(Architecture(**self.architecture))
+            network = self.method.network(self.method.sizes(self.architecture))
         except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             path = self.model.path / CONFIG
             msg = f"{path} describes a network that cannot be built ({error}). Train the model again."
             raise ModelError(msg) from error
         device = torch.device(chosen_device(self.method.device))
         return self.model.fill(network).to(device), device
+
+
+@dataclass(frozen=True)
+class ReconstructingScorer(SliceScorer):
+    """The same of a method that also says what it takes for healthy."""
+
+    def reconstruction(self, scan: Scan, only: int | None = None) -> tuple[Volume, Volume]:
+        """What the network sees, in [0, 1], and what it takes for healthy, on the scan's grid.
+
+        With `only` just that axial slice is made, cut and scaled as in the whole scan; the others are zero.
+        """
+        slices = to_slices(scan, self.grid)
+        if only is not None:
+            kept = slices.indices == only
+            slices = replace(
+                slices, images=slices.images[kept], brains=slices.brains[kept], indices=slices.indices[kept]
+            )
+        _, reconstruction = self._scored(slices)
+        images = (slices.images, reconstruction)
+        seen, healthy = (Volume(from_slices(values, slices, scan), scan.space) for values in images)
+        return seen, healthy

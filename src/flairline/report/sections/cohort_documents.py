@@ -15,17 +15,19 @@ TEMPLATE = """
 {% endfor %}
 """
 
+TITLES = {
+    "tables": "The paper's tables",
+    "reconstruction": "Reconstruction against Dice",
+    "breakdown": "Figures by further columns",
+    "ablation": "What the Dice is made of",
+    "group": "The group",
+}
+
 
 def render(page: Page) -> Section | None:
     """Every table; None where the benchmark wrote none."""
     if not isinstance(page, CohortPage) or not page.documents:
         return None
     kinds = {document.kind for document in page.documents}
-    titles = {
-        "tables": "The paper's tables",
-        "reconstruction": "Reconstruction against Dice",
-        "ablation": "What the Dice is made of",
-        "group": "The group",
-    }
-    title = ", and ".join(titles[kind] for kind in titles if kind in kinds)
+    title = ", and ".join(TITLES[kind] for kind in TITLES if kind in kinds)
     return Section(50, "documents", title, render_text(TEMPLATE, documents=page.documents))

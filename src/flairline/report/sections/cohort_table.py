@@ -5,15 +5,21 @@ What needs a look comes first: what failed, what is flagged, what stands apart f
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from flairline.report.outliers import METRICS, outliers_of
-from flairline.report.pages import CohortPage, CohortScan, Page, Section
+from flairline.report.pages import MOST_PICTURES, CohortPage, CohortScan, Page, Section
 from flairline.report.sections.verdict import VERDICTS
 from flairline.report.templates import data_uri, number, render_text
 
 SHOWN_AT_ONCE = 150
 """Rows that are laid out at first: a thousand take a browser seconds. The filter looks through all of them."""
+MOST_ROWS = 2000
+"""A larger table is a list that the page's script makes rows of, as many as are looked at: 40,000 rows of HTML are 39 MB."""
 TEMPLATE = """
 <div class="tools screen">
   <label for="filter-text">Find</label><input id="filter-text" type="search" placeholder="subject, site, flag, outlier, note">
@@ -26,13 +32,20 @@ TEMPLATE = """
 </div>
 <p class="muted screen">A click on a heading sorts. With a row in focus: <kbd>J</kbd> <kbd>K</kbd> next and previous row,
 <kbd>Enter</kbd> opens it, <kbd>Shift</kbd> with <kbd>P</kbd>, <kbd>F</kbd>, <kbd>A</kbd> gives the verdict, <kbd>N</kbd>
-the note. On the thumbnails R is the patient's right, on the picture's left; where it is missing, no side is known.</p>
+the note.{% if not pictureless %} On the thumbnails R is the patient's right, on the picture's left; where it is missing, no side is known.{% endif %}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Table of scans"><table id="cohort-table">
-<thead><tr><th scope="col">Slice</th>
+<thead><tr>{% if not listed %}<th scope="col">Slice</th>{% endif %}
 {% for name, numeric in columns %}<th scope="col"{% if numeric %} class="n"{% endif %}><button type="button"
   class="sort">{{ name }}</button></th>{% endfor %}
 <th scope="col">Verdict and note</th></tr></thead>
 <tbody>
+{% if listed %}</tbody></table></div>
+<template id="cohort-row"><tr tabindex="0"><td class="say"><span class="choices">{% for value, words in verdicts %}<button
+ type="button" data-verdict="{{ value }}" aria-pressed="false" title="{{ words }} (Shift+{{ words[0] }})">{{ words }}</button>
+{%- endfor %}</span><input data-note-field maxlength="500" placeholder="note"></td></tr></template>
+<script type="application/json" id="cohort-rows">{{ listed }}</script>
+<noscript><p>The rows of so large a table are made by the page's script.</p></noscript>
+{% else %}
 {% for row in rows %}
 <tr tabindex="0"{% if loop.index > at_once %} hidden{% endif %} data-scan="{{ row.scan_id }}" data-subject="{{ row.key }}" data-text="{{ row.text }}"
  data-flagged="{{ '1' if row.flags else '0' }}"{% if row.at %} data-given="{{ row.verdict }}" data-note="{{ row.note }}"
@@ -47,6 +60,9 @@ the note. On the thumbnails R is the patient's right, on the picture's left; whe
 </tr>
 {% endfor %}
 </tbody></table></div>
+{% endif %}
+{% if pictureless %}<p class="muted">No pictures: those of more than {{ pictureless | number }} scans would make this page too large for a
+browser. Each scan's own page has them.</p>{% endif %}
 <p class="screen"><button type="button" id="show-all" data-at-once="{{ at_once }}" hidden>Show all</button></p>
 """
 
@@ -62,16 +78,43 @@ def render(page: Page) -> Section | None:
     def first(scan: CohortScan) -> tuple[bool, int, int, str]:
         return not scan.error, -len(scan.flags), -len(apart.get(id(scan), ())), scan.subject
 
-    rows = [_row(scan, apart.get(id(scan), [])) for scan in sorted(page.scans, key=first)]
+    pictures = len(page.scans) <= MOST_PICTURES
+    rows = [_row(scan, apart.get(id(scan), []), pictures) for scan in sorted(page.scans, key=first)]
     used = [i for i in range(len(rows[0]["cells"])) if any(row["cells"][i]["text"] not in ("", "–") for row in rows)]
     columns = [(rows[0]["cells"][i]["name"], rows[0]["cells"][i]["numeric"]) for i in used]
     for row in rows:
         row["cells"] = [row["cells"][i] for i in used]
-    html = render_text(TEMPLATE, rows=rows, columns=columns, verdicts=VERDICTS, at_once=SHOWN_AT_ONCE)
+    html = render_text(
+        TEMPLATE,
+        rows=[] if len(rows) > MOST_ROWS else rows,
+        listed=_listed(rows, columns) if len(rows) > MOST_ROWS else "",
+        columns=columns,
+        verdicts=VERDICTS,
+        at_once=SHOWN_AT_ONCE,
+        pictureless=MOST_PICTURES if len(rows) > MOST_PICTURES else 0,
+    )
     return Section(10, "scans", "Scans", html)
 
 
-def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
+def _listed(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, bool]]) -> Markup:
+    """The rows as JSON: identity, words to be found by, whether flagged, cells (text, and number or address), verdict."""
+    names = [name for name, _ in columns]
+    content = [
+        [
+            row["scan_id"],
+            row["key"],
+            row["text"],
+            1 if row["flags"] else 0,
+            [[cell["text"], cell["value"] if cell["numeric"] else cell["href"] or ""] for cell in row["cells"]],
+            *([row["verdict"], row["note"], row["at"]] if row["at"] else []),
+        ]
+        for row in rows
+    ]
+    text = json.dumps({"columns": names, "rows": content}, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _row(scan: CohortScan, outlying_in: list[str], pictures: bool) -> dict[str, Any]:
     summary = scan.summary
     cells = [
         _cell("Subject", scan.subject, href=scan.href),
@@ -91,7 +134,7 @@ def _row(scan: CohortScan, outlying_in: list[str]) -> dict[str, Any]:
         "subject": scan.subject,
         "key": scan.key,
         "scan_id": scan.scan_id,
-        "thumbnail": data_uri(scan.thumbnail, "image/webp") if scan.thumbnail else "",
+        "thumbnail": data_uri(scan.thumbnail, "image/webp") if scan.thumbnail and pictures else "",
         "flags": scan.flags,
         "cells": cells,
         "text": " ".join(

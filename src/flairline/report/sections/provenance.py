@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flairline.report.pages import CohortPage, Page, Section
+from flairline.report.pages import Page, ScanPage, Section
 from flairline.report.templates import number, render_text
 
 SHOWN = (
@@ -28,8 +28,8 @@ TEMPLATE = """
 
 
 def render(page: Page) -> Section | None:
-    """Everything of the summary (or a cohort's manifest) that says how it was made."""
-    source = page.manifest if isinstance(page, CohortPage) else page.summary.to_json()
+    """Everything of the summary (or a manifest) that says how it was made."""
+    source = page.summary.to_json() if isinstance(page, ScanPage) else page.manifest
     rows: list[tuple[str, str]] = []
     for key in SHOWN:
         if key in source:

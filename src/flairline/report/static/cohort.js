@@ -3,7 +3,12 @@
   const table = document.getElementById("cohort-table");
   if (!table) return;
   const body = table.tBodies[0];
-  let rows = [...body.rows].map((row) => ({ row, text: row.dataset.text, flagged: row.dataset.flagged === "1" }));
+  // Rows of HTML, or, where they are very many, a list of which only those that are looked at become rows.
+  const listed = document.getElementById("cohort-rows");
+  const STEP = 500;
+  let rows = listed
+    ? listed.table.rows.map(([, , text, flagged, cells], i) => ({ holder: listed.holders[i], text, flagged: flagged === 1, cells }))
+    : [...body.rows].map((row) => ({ holder: row, text: row.dataset.text, flagged: row.dataset.flagged === "1" }));
   const words = document.getElementById("filter-text");
   const flagged = document.getElementById("filter-flagged");
   const verdict = document.getElementById("filter-verdict");
@@ -16,17 +21,45 @@
   function filter() {
     const wanted = words.value.trim().toLowerCase();
     let shown = 0;
-    for (const { row, text, flagged: isFlagged } of rows) {
-      const said = row.dataset.verdictNow ?? "";
-      const fits = text.includes(wanted) && (!flagged.checked || isFlagged) &&
+    const first = [];
+    for (const entry of rows) {
+      const said = entry.holder.dataset.verdictNow ?? "";
+      const fits = entry.text.includes(wanted) && (!flagged.checked || entry.flagged) &&
         (verdict.value === "any" || said === verdict.value);
       if (fits) shown++;
       // Rows that are not laid out cost nothing; whoever wants them all says so once.
-      row.hidden = !fits || shown > atOnce;
+      if (listed) { if (fits && shown <= atOnce) first.push(entry); } else entry.holder.hidden = !fits || shown > atOnce;
     }
+    if (listed) layOut(first);
     more.hidden = shown <= atOnce;
-    more.textContent = `Show all ${shown} rows`;
+    more.textContent = listed ? `Show ${Math.min(STEP, shown - atOnce)} more of ${shown} rows` : `Show all ${shown} rows`;
     count.textContent = `${shown} of ${rows.length} scans`;
+  }
+
+  function layOut(entries) {
+    for (const row of body.rows) row.holder.shown = null;
+    body.replaceChildren(...entries.map(rowOf));
+    for (const { holder } of entries) listed.show(holder);
+  }
+
+  function rowOf({ holder, flagged: isFlagged, cells }) {
+    const row = document.getElementById("cohort-row").content.firstElementChild.cloneNode(true);
+    const say = row.firstElementChild;
+    [...table.tHead.rows[0].cells].slice(0, -1).forEach((head, column) => {
+      const cell = document.createElement("td"), [text, more_] = cells[column];
+      if (head.classList.contains("n")) { cell.className = "n"; cell.textContent = text; }
+      else if (more_) { const link = document.createElement("a"); link.href = more_; link.textContent = text; cell.append(link); }
+      else cell.textContent = text;
+      row.insertBefore(cell, say);
+    });
+    row.classList.toggle("flagged", isFlagged);
+    row.dataset.scan = holder.dataset.scan;
+    row.dataset.subject = holder.dataset.subject;
+    for (const button of say.querySelectorAll("button")) button.setAttribute("aria-label", `${button.textContent}: ${cells[0][0]}`);
+    say.querySelector("input").setAttribute("aria-label", `Note on ${cells[0][0]}`);
+    row.holder = holder;
+    holder.shown = row;
+    return row;
   }
 
   function sort(button) {
@@ -36,31 +69,36 @@
     for (const other of table.tHead.querySelectorAll("th")) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const numbers = head.classList.contains("n");
-    const value = ({ row }) => {
-      const text = row.cells[column].dataset.v ?? row.cells[column].textContent;
+    const value = (entry) => {
+      if (listed) {
+        const [text, number] = entry.cells[column];
+        return numbers ? (number === "" ? NaN : Number(number)) : text;
+      }
+      const cell = entry.holder.cells[column], text = cell.dataset.v ?? cell.textContent;
       return numbers ? (text === "" ? NaN : Number(text)) : text;
     };
     const keyed = rows.map((entry) => [value(entry), entry]);
+    const letters = new Intl.Collator(undefined, { numeric: true });
     keyed.sort(([a], [b]) => {
-      if (!numbers) return (up ? 1 : -1) * a.localeCompare(b, undefined, { numeric: true });
+      if (!numbers) return (up ? 1 : -1) * letters.compare(a, b);
       // What is undefined stays last either way.
       if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
       return up ? a - b : b - a;
     });
     rows = keyed.map(([, entry]) => entry);
     filter();
-    body.append(...rows.map(({ row }) => row));
+    if (!listed) body.append(...rows.map(({ holder }) => holder));
   }
 
   let waiting = 0;
   const counted = () => {
-    const said = rows.filter(({ row }) => row.dataset.verdictNow).length;
+    const said = rows.filter(({ holder }) => holder.dataset.verdictNow).length;
     told.textContent = `${said} of ${rows.length} have a verdict`;
     if (verdict.value !== "any") filter();
   };
   document.addEventListener("flairline:verdict", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(counted); });
   for (const control of [words, flagged, verdict]) control.addEventListener("input", filter);
-  more.addEventListener("click", () => { atOnce = Infinity; filter(); });
+  more.addEventListener("click", () => { atOnce = listed ? atOnce + STEP : Infinity; filter(); });
   table.tHead.addEventListener("click", (event) => { const b = event.target.closest("button"); if (b) sort(b); });
 
   // J and K (or the arrows) go from row to row, Enter opens the page; Shift+P, F, A are in page.js.

@@ -4,7 +4,17 @@
   const KEY = "flairline.verdict.";
   const WHERE = "/-/verdicts";
   const served = location.protocol === "http:";
-  const holders = [...document.querySelectorAll("[data-scan]")];
+  // A large cohort's rows are a list: each has a holder without an element, and `shown` while it is laid out.
+  const listed = document.getElementById("cohort-rows");
+  const nothing = { querySelectorAll: () => [], querySelector: () => null };
+  if (listed) {
+    listed.table = JSON.parse(listed.textContent);
+    listed.holders = listed.table.rows.map(([scan, subject, , , , given, note, at]) => ({
+      dataset: { scan, subject, ...(at ? { given, note, at } : {}) }, isListed: true, shown: null,
+    }));
+  }
+  const holders = listed ? listed.holders : [...document.querySelectorAll("[data-scan]")];
+  const holderOf = (element) => element?.closest?.("[data-scan]")?.holder ?? element?.closest?.("[data-scan]");
   const status = document.querySelector("[data-status]");
   const say = (text) => { if (status) status.textContent = text; };
 
@@ -17,14 +27,20 @@
     return given;
   }
 
-  function paint(holder, entry) {
+  function show(holder, entry) {
     const verdict = entry?.verdict ?? "";
     holder.dataset.verdictNow = verdict;
-    for (const button of holder.querySelectorAll("[data-verdict]")) {
+    const element = holder.isListed ? holder.shown ?? nothing : holder;
+    for (const button of element.querySelectorAll("[data-verdict]")) {
       button.setAttribute("aria-pressed", String(button.dataset.verdict === verdict));
     }
-    const note = holder.querySelector("[data-note-field]");
+    const note = element.querySelector("[data-note-field]");
     if (note && note !== document.activeElement) note.value = entry?.note ?? "";
+  }
+  if (listed) listed.show = (holder) => show(holder, kept(holder));
+
+  function paint(holder, entry) {
+    show(holder, entry);
     document.dispatchEvent(new CustomEvent("flairline:verdict"));
   }
 
@@ -49,10 +65,10 @@
   for (const holder of holders) paint(holder, kept(holder));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-verdict]");
-    if (button) choose(button.closest("[data-scan]"), button.dataset.verdict);
+    if (button) choose(holderOf(button), button.dataset.verdict);
   });
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-note-field]")) change(event.target.closest("[data-scan]"), { note: event.target.value });
+    if (event.target.matches("[data-note-field]")) change(holderOf(event.target), { note: event.target.value });
   });
   addEventListener("storage", (event) => {
     for (const holder of holders) if (event.key === KEY + holder.dataset.scan) paint(holder, kept(holder));
@@ -73,7 +89,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || typing(event.target)) return;
     if (!event.shiftKey || !LETTERS[event.key]) return;
-    const holder = holders.length === 1 ? holders[0] : document.activeElement?.closest?.("[data-scan]");
+    const holder = holders.length === 1 ? holders[0] : holderOf(document.activeElement);
     if (!holder) return;
     event.preventDefault();
     choose(holder, LETTERS[event.key]);

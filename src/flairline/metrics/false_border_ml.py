@@ -1,0 +1,14 @@
+"""Volume that is drawn too wide around the lesions that are touched."""
+
+import math
+
+import numpy as np
+
+from flairline.evaluation.errors import Differences
+from flairline.types import BoolArray
+
+
+def metric(mask: BoolArray, truth: BoolArray, spacing_mm: tuple[float, float, float]) -> float:
+    """False voxels of components that touch a lesion, at most 3 mm from the truth, in ml; always defined."""
+    border = Differences.boxed(mask, truth, spacing_mm).border
+    return np.count_nonzero(border) * math.prod(spacing_mm) / 1000.0
