@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,9 +11,11 @@ from flairline.errors import InputError
 from flairline.synthesis import anatomy as tissue
 from flairline.synthesis.evaluate import nearest_labels
 from flairline.synthesis.fields import Deformation
+from flairline.synthesis.lesions import DrawnLesion
 from flairline.synthesis.phantom import draw as draw_phantom
+from flairline.synthesis.plan import Rendered
 from flairline.synthesis.render_numpy import NumpyArrays
-from flairline.synthesis.training import Z_RANGE, draw, synthesise, t1_widths, widen_ventricles
+from flairline.synthesis.training import Z_RANGE, draw, synthesise, t1_widths, truth_of, widen_ventricles
 
 
 def test_a_synthetic_scan_depends_on_its_seed_alone(classes):
@@ -123,3 +125,12 @@ def test_a_t1_is_seen_in_half_widths_from_its_median_and_is_nothing_outside(clas
     assert found[brain].std() == pytest.approx(1, abs=0.15)
     np.testing.assert_allclose(t1_widths(image * 3 - 70, brain), found, atol=1e-4)
     assert np.abs(t1_widths(image * 0, brain)).max() == 0
+
+
+def test_lesions_of_white_matter_are_drawn_tighter_than_tumours(classes):
+    plan = draw(classes, np.random.default_rng(0))
+    share = np.linspace(0, 1, 101, dtype=np.float32).reshape(101, 1, 1)
+    rendered = Rendered({}, share >= 0, share, np.zeros(share.shape, np.int32))
+    for kinds, least in ((("tumour",), 0.25), (("punctate", "confluent"), 0.35), (("punctate", "tumour"), 0.25)):
+        found = truth_of(replace(plan, lesions=tuple(DrawnLesion(kind) for kind in kinds)), rendered)
+        assert share[found].min() == pytest.approx(least)

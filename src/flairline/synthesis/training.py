@@ -24,7 +24,7 @@ from flairline.synthesis.evaluate import anatomy_mm, nearest_labels, pushed
 from flairline.synthesis.fields import Axes, Deformation, Field, Lattice, rotation, scaled, smooth
 from flairline.synthesis.lesions import DrawnLesion
 from flairline.synthesis.pencil import Pencil, Site
-from flairline.synthesis.plan import ScanPlan
+from flairline.synthesis.plan import Rendered, ScanPlan
 from flairline.synthesis.remnants import draw_remnants
 from flairline.synthesis.render_numpy import NumpyArrays
 from flairline.synthesis.scanner import draw_brain_mask, draw_scanner, misplaced
@@ -97,9 +97,13 @@ def synthesise(
     brain = rendered.brain
     image = _normalised(rendered.images["flair"], brain)
     t1 = t1_widths(rendered.images["t1"], brain).astype(np.float16) if "t1" in channels else None
+    return Synthetic(image, truth_of(plan, rendered), brain, t1, plan.vox_to_atlas)
+
+
+def truth_of(plan: ScanPlan, rendered: Rendered) -> NDArray[np.bool_]:
+    """Voxels of the brain of which lesion is at least the share that the scan's lesions ask for: `TRUTH_FROM`."""
     least = min((TRUTH_FROM.get(lesion.kind, MIN_LESION) for lesion in plan.lesions), default=MIN_LESION)
-    truth = (rendered.share >= least) & brain
-    return Synthetic(image, truth, brain, t1, plan.vox_to_atlas)
+    return (rendered.share >= least) & rendered.brain
 
 
 def draw(
