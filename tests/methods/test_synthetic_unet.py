@@ -16,6 +16,7 @@ from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.label_maps import LabelMaps
 from flairline.methods import synthetic_unet
 from flairline.synthesis.phantom import Lesion, phantom
+from flairline.synthesis.scan_store import Head
 from flairline.types import Mask, Scan, Space, Volume
 
 pytest.importorskip("torch")
@@ -159,7 +160,7 @@ def test_the_card_lists_the_average_brain_where_it_was_learned_from(trained):
 
     assert all(size.template for name, size in SIZES.items() if name != "test")
     config = json.loads((trained[0] / "config.json").read_text())
-    assert "MNI152" not in card("synthetic_unet", config).render()
+    assert "nilearn's wheel" not in card("synthetic_unet", config).render()
     config["size"]["template"] = True
     assert "average brain in nilearn's wheel (MNI152 2009a" in card("synthetic_unet", config).render()
 
@@ -170,10 +171,11 @@ def test_the_average_brain_is_learned_from_and_not_held_out(trained, tmp_path, m
     marked = np.full((3, 3, 3), 9, np.uint8)
     seen, size = [], dataclasses.replace(fit_unet.SIZES["test"], template=True)
     monkeypatch.setattr(fit_unet, "mni_classes", lambda: marked)
+    monkeypatch.setattr(fit_unet, "head_of", lambda classes: Head(classes, np.eye(4)))
     monkeypatch.setitem(fit_unet.SIZES, "test", size)
 
-    def stop_after_two(folder, maps, *_):
-        seen.append([classes.shape == marked.shape for classes in maps])
+    def stop_after_two(folder, heads, *_):
+        seen.append([head.classes.shape == marked.shape for head in heads])
         if len(seen) == 2:
             raise KeyboardInterrupt
         return []
@@ -347,12 +349,15 @@ def test_a_folded_network_can_do_what_a_plain_one_does():
 def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from flairline.learning.networks.folded import folded_weights
+    from flairline.learning.networks.folded import folded_weights, widened_weights
     from flairline.learning.volumes import fit_unet
+    from flairline.learning.volumes.sizes import Inlets
+    from flairline.learning.volumes.unet import build
 
     folder, paths = trained
     config = json.loads((folder / "config.json").read_text())
-    del config["size"]["folded"]
+    for name in ("folded", "t1", "placed"):
+        del config["size"][name]
     state = random_plain_weights(tuple(config["size"]["features"]))
     ModelFolder(tmp_path / "plain").write("synthetic_unet", {"weights": state}, config, "card")
     before = synthetic_unet.Method(device="cpu").load(tmp_path / "plain")(patient[0]).array
@@ -362,7 +367,7 @@ def test_a_plain_model_of_older_times_is_read_and_started_from(trained, patient,
     monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
     options = {"preset": "mean", "start": [tmp_path / "plain"]}
     train(paths, tmp_path / "folded", **options)
-    wanted = folded_weights(state)
+    wanted = widened_weights(folded_weights(state), build(tuple(config["size"]["features"]), inlets=Inlets(True, True)))
     found = load_file(tmp_path / "folded" / "weights.safetensors")
     assert wanted.keys() == found.keys()
     assert all((wanted[name] == found[name]).all() for name in wanted)
@@ -397,6 +402,86 @@ def test_a_model_of_another_size_to_start_from_is_refused_before_anything_is_mad
         start = [synthetic_unet.SHIPPED]
         train(trained[1], tmp_path / "model", start=start)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_model_without_t1_and_place_can_be_the_start(trained, patient, tmp_path, monkeypatch):
+    """As the shipped one before them: at step 0 the wider network computes what it does."""
+    import torch
+
+    from flairline.learning.volumes import fit_unet
+    from flairline.learning.volumes.unet import build
+
+    folder, paths = trained
+    config = json.loads((folder / "config.json").read_text())
+    features = tuple(config["size"]["features"])
+    for name in ("t1", "placed", "half"):
+        del config["size"][name]
+    torch.manual_seed(4)
+    earlier = ModelFolder(tmp_path / "earlier")
+    earlier.write("synthetic_unet", {"weights": build(features).state_dict()}, config, "card")
+    size = dataclasses.replace(fit_unet.SIZES["mean"], features=features, template=False)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", size)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    train(paths, tmp_path / "wider", preset="mean", start=[earlier.path])
+    wider = json.loads((tmp_path / "wider" / "config.json").read_text())
+    assert wider["size"]["t1"] and wider["size"]["placed"]
+    scan = patient[0]
+    wider["calibration"] = config["calibration"]
+    ModelFolder(tmp_path / "wider").write(
+        "synthetic_unet", {"weights": ModelFolder(tmp_path / "wider").tensors()}, wider, "card"
+    )
+    method = synthetic_unet.Method(device="cpu")
+    found = method.load(tmp_path / "wider")(scan).array
+    assert found.std() > 0
+    np.testing.assert_allclose(found, method.load(earlier.path)(scan).array, atol=1e-5)
+    with_t1 = method.load(tmp_path / "wider")(scan.with_images(t1=scan.flair)).array
+    np.testing.assert_allclose(with_t1, found, atol=1e-5)  # it weighs nothing yet
+
+
+def test_the_card_says_by_which_commands_a_model_is_made_again(trained, tmp_path, monkeypatch):
+    from flairline.learning.volumes import fit_unet
+    from flairline.learning.volumes.write_unet import card, recipe
+
+    folder, paths = trained
+    config = json.loads((folder / "config.json").read_text())
+    first = "flairline fit synthetic_unet LABELS... -o test-0 --preset test --seed 0 --max-minutes 2"
+    assert config["command"] == first
+    assert f"\n    {first}\n" in (folder / "model_card.md").read_text()
+    size = dataclasses.replace(fit_unet.SIZES["mean"], features=fit_unet.SIZES["test"].features, template=False)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", size)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    older = shutil.copytree(folder, tmp_path / "older", ignore=shutil.ignore_patterns("training"))
+    before = {**config, "command": None, "seed": 7}
+    (older / "config.json").write_text(json.dumps(before))
+    train(paths, tmp_path / "model", preset="mean", start=[folder, older], seed=3)
+    text = (tmp_path / "model" / "model_card.md").read_text()
+    second = "flairline fit synthetic_unet LABELS... -o mean-3 --preset mean --start test-0 --start EARLIER-7 --seed 3"
+    assert recipe(json.loads((tmp_path / "model" / "config.json").read_text())) == [first, second]
+    assert f"    {first}\n    {second}\n" in text
+    assert f"\nEARLIER-7 has the weights {ModelFolder(older).sha256}." in text
+    assert "Made by" not in card("synthetic_unet", before).render()
+
+
+def test_a_large_networks_weights_are_stored_in_16_bits(trained, patient, tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file
+
+    from flairline.learning.volumes import fit_unet
+    from flairline.learning.volumes.sizes import SIZES, Inlets
+    from flairline.learning.volumes.unet import build
+
+    assert SIZES["large"].half
+    large = build(SIZES["large"].features, inlets=Inlets(True, True)).state_dict()
+    assert sum(tensor.numel() * 2 for tensor in large.values()) < 15e6
+    size = dataclasses.replace(SIZES["mean"], features=SIZES["test"].features, template=False, half=True)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", size)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    train(trained[1], tmp_path / "model", preset="mean", start=[trained[0]])
+    stored = load_file(tmp_path / "model" / "weights.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float16, torch.int64}
+    found = synthetic_unet.Method(device="cpu").load(tmp_path / "model")(patient[0]).array
+    assert np.isfinite(found).all()
+    train(trained[1], tmp_path / "next", preset="mean", start=[tmp_path / "model"])
 
 
 def test_scoring_does_not_load_what_only_training_needs():

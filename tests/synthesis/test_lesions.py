@@ -29,7 +29,8 @@ def plain(classes, seed: int = 0):
         levels=levels,
         uneven=(),
         flow=None,
-        lining=None,
+        glows=(),
+        septum=None,
         wide_plexus=False,
         texture=(),
         blur_mm=0,
@@ -38,6 +39,7 @@ def plain(classes, seed: int = 0):
     scanner = replace(
         plan.scanners["flair"], bias=bias, blur_mm=(0, 0, 0), slices=None, noise=None, late_blur_mm=0, late_noise=None
     )
+    scanner = replace(scanner, gains=None, most=None, step=None)
     return replace(plan, contrasts={"flair": contrast}, scanners={"flair": scanner})
 
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,9 +11,11 @@ from flairline.errors import InputError
 from flairline.synthesis import anatomy as tissue
 from flairline.synthesis.evaluate import nearest_labels
 from flairline.synthesis.fields import Deformation
+from flairline.synthesis.lesions import DrawnLesion
 from flairline.synthesis.phantom import draw as draw_phantom
+from flairline.synthesis.plan import Rendered
 from flairline.synthesis.render_numpy import NumpyArrays
-from flairline.synthesis.training import Z_RANGE, draw, synthesise, widen_ventricles
+from flairline.synthesis.training import Z_RANGE, draw, synthesise, t1_widths, truth_of, widen_ventricles
 
 
 def test_a_synthetic_scan_depends_on_its_seed_alone(classes):
@@ -95,3 +97,40 @@ def test_drawing_loads_no_torch():
         "phantom(0, 8.0)\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scan_knows_where_it_lies_in_the_atlas_whichever_side_is_left(classes, seed):
+    """The map of an anatomy is made as if the brain lay 40 mm to the right: mirrored, it lies 40 mm to the left."""
+    to_atlas = np.eye(4)
+    to_atlas[:3, 3] = (40.0, -7.0, 3.0)
+    plan = draw(classes, np.random.default_rng(seed), lesions=False, to_atlas=to_atlas)
+    labels = nearest_labels(NumpyArrays(), plan.anatomy, plan.deformation, plan.axes_mm)
+    there = np.argwhere(labels == tissue.WHITE).mean(axis=0)
+    assert plan.vox_to_atlas is not None
+    x, y, z = (plan.vox_to_atlas @ [*there, 1])[:3]
+    before = np.argwhere(classes == tissue.WHITE).mean(axis=0) + tissue.labelled(classes).origin_mm
+    assert abs(x) == pytest.approx(40 + before[0], abs=4)
+    assert (y, z) == pytest.approx((before[1] - 7, before[2] + 3), abs=4)
+    assert draw(classes, np.random.default_rng(seed)).vox_to_atlas is None
+
+
+def test_a_t1_is_seen_in_half_widths_from_its_median_and_is_nothing_outside(classes):
+    brain = np.zeros((7, 8, 9), np.bool_)
+    brain[1:6, 1:7, 1:8] = True
+    image = np.random.default_rng(0).normal(500, 40, brain.shape)
+    found = t1_widths(image, brain)
+    assert not found[~brain].any()
+    assert abs(np.median(found[brain])) < 1e-3
+    assert found[brain].std() == pytest.approx(1, abs=0.15)
+    np.testing.assert_allclose(t1_widths(image * 3 - 70, brain), found, atol=1e-4)
+    assert np.abs(t1_widths(image * 0, brain)).max() == 0
+
+
+def test_lesions_of_white_matter_are_drawn_tighter_than_tumours(classes):
+    plan = draw(classes, np.random.default_rng(0))
+    share = np.linspace(0, 1, 101, dtype=np.float32).reshape(101, 1, 1)
+    rendered = Rendered({}, share >= 0, share, np.zeros(share.shape, np.int32))
+    for kinds, least in ((("tumour",), 0.25), (("punctate", "confluent"), 0.35), (("punctate", "tumour"), 0.25)):
+        found = truth_of(replace(plan, lesions=tuple(DrawnLesion(kind) for kind in kinds)), rendered)
+        assert share[found].min() == pytest.approx(least)

@@ -30,7 +30,7 @@ from flairline.synthesis.mni_classes import mni_classes
 from flairline.synthesis.plan import ScanPlan
 from flairline.synthesis.render_numpy import render
 from flairline.synthesis.scanner import BrainMask
-from flairline.synthesis.training import MIN_LESION, draw
+from flairline.synthesis.training import draw, truth_of
 from flairline.types import Mask, Progress, Space, no_progress
 
 VERSION = 1
@@ -128,7 +128,7 @@ def make_person(people: People, number: int) -> str:
     has_head = bool((classes >= tissue.SOFT).any())
     space = space_of(plan)
     white = int(np.random.default_rng((people.seed, number, VERSION)).integers(*WHITE))
-    truth = Mask((rendered.share >= MIN_LESION) & rendered.brain, space)
+    truth = Mask(truth_of(plan, rendered), space)
     files = people_bids.Files(people.folder, people.name(number))
     if people.t1:
         write_counts(files.image("T1w"), _stored(rendered.images["t1"], rendered.brain, white, has_head), space)

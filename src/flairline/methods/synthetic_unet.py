@@ -37,7 +37,7 @@ MIN_VOXELS = 5
 
 @dataclass(frozen=True)
 class Method(Learner):
-    """Lesion probability from a U-Net trained on synthetic scans.
+    """Lesion probability from a U-Net trained on synthetic scans, by the FLAIR and, where there is one, the T1.
 
     `device` is auto, cpu, cuda or mps.
     """
@@ -47,7 +47,8 @@ class Method(Learner):
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="synthesis after Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789",
         training="none needed: weights made from synthetic scans are in the package",
-        cost="2 to 5 seconds a scan on two cores",
+        cost="3 to 7 seconds a scan on two cores",
+        channels=("flair", "t1"),
         extra="deep",
         role="default",
         learns_from="label maps",

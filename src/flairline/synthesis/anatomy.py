@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,21 @@ class Anatomy:
     """Class of each voxel (x, y, z)."""
     shares: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     """Class -> its share of each voxel (x, y, z)."""
+    to_atlas: NDArray[np.float64] | None = None
+    """4x4, from its mm to those of the symmetric atlas MNI152, roughly; None where nobody asked."""
+
+    def mirrored(self) -> Anatomy:
+        """Left and right swapped; of labels whose mm are counted from their middle."""
+        assert self.labels is not None
+        over = np.diag([-1.0, 1.0, 1.0, 1.0])
+        to_atlas = None if self.to_atlas is None else over @ self.to_atlas @ over
+        return replace(self, labels=np.ascontiguousarray(self.labels[::-1]), to_atlas=to_atlas)
 
 
-def labelled(classes: NDArray[np.uint8]) -> Anatomy:
+def labelled(classes: NDArray[np.uint8], to_atlas: NDArray[np.float64] | None = None) -> Anatomy:
     """The anatomy of a class map (x, y, z) at 1 mm in RAS+; its mm are counted from its middle."""
-    return Anatomy((1 - np.array(classes.shape)) / 2, (1, 1, 1), np.ascontiguousarray(classes))
+    origin_mm = (1 - np.array(classes.shape)) / 2
+    return Anatomy(origin_mm, (1, 1, 1), np.ascontiguousarray(classes), to_atlas=to_atlas)
 
 
 def to_classes(labels: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ CHANNELS = ("flair", "t1")
 FLAIR = {
     tissue.CSF: (0.05, 0.5),
     tissue.VENTRICLE: (0.05, 0.45),
-    tissue.CHOROID: (0.4, 1.6),
+    tissue.CHOROID: (0.4, 2.2),
     tissue.WHITE: (1.0, 1.0),
     tissue.CEREBELLAR_CORTEX: (0.95, 1.35),
     tissue.CEREBELLAR_WHITE: (0.92, 1.12),
@@ -57,6 +57,12 @@ T1 = {
 NARROW_FLAIR = {tissue.CSF: (0.12, 0.25), tissue.CORTEX: (1.1, 1.2)}
 NARROW_T1 = {tissue.CSF: (0.2, 0.3), tissue.CORTEX: (0.65, 0.75)}
 """Ranges of one usual scanner, for phantoms: fluid and grey matter alone."""
+SEPTUM_SHARE = 0.6
+"""Share of the scans with a septum pellucidum."""
+REMNANTS = (tissue.SOFT, tissue.SKULL, tissue.SKIN)
+"""What is not brain, and is left in one by masks."""
+BEYOND = (tissue.OUTSIDE, tissue.CSF, *REMNANTS)
+"""What lies beyond the brain's surface."""
 GREY_CLASSES = (tissue.CEREBELLAR_CORTEX, tissue.CAUDATE, tissue.PUTAMEN, tissue.HIPPOCAMPUS)
 """Grey matter that goes with the cortex."""
 
@@ -80,13 +86,60 @@ class Flow:
 
 
 @dataclass(frozen=True, eq=False)
-class Lining:
-    """White matter along the ventricles: strength * (nearness * depth * (1 + field / 2), cut to 0..1) is added."""
+class Glow:
+    """Some classes where they lie near others: strength * (nearness * depth * height, cut to 0..1) is added.
 
+    The height is 1 + field / 2, not below 0, or with `patchy` the field itself where it is above 0.
+    """
+
+    onto: tuple[int, ...]
+    near: tuple[int, ...]
     strength: float
     depth: float
     reach_mm: float
     field: Field
+    patchy: bool = False
+
+
+@dataclass(frozen=True)
+class GlowKind:
+    """Ranges that a `Glow` is drawn from, and the share of the scans that have it."""
+
+    share: float
+    onto: tuple[int, ...]
+    near: tuple[int, ...]
+    strength: tuple[float, float]
+    depth: tuple[float, float]
+    reach_mm: tuple[float, float]
+    length_mm: float
+    patchy: bool = False
+
+
+GLOWS = (
+    # The ventricles' lining, and caps at places of it.
+    GlowKind(0.8, (tissue.WHITE,), (tissue.VENTRICLE,), (0.0, 0.45), (0.6, 2.5), (1.0, 3.0), 12),
+    GlowKind(0.4, (tissue.WHITE,), (tissue.VENTRICLE,), (0.1, 0.6), (0.8, 2.0), (1.0, 3.0), 20, patchy=True),
+    # The rim of pons, medulla and cerebellum.
+    GlowKind(0.6, (tissue.STEM, tissue.CEREBELLAR_CORTEX), BEYOND, (0.0, 0.45), (0.6, 2.5), (1.0, 2.5), 15),
+    # Cortex at its surface, by places.
+    GlowKind(0.4, (tissue.CORTEX, tissue.HIPPOCAMPUS), BEYOND, (0.05, 0.4), (0.8, 2.0), (1.0, 2.5), 20, patchy=True),
+    # Dura, sinuses and what lies at the base of the skull, in the fluid beside it.
+    GlowKind(0.6, (tissue.CSF,), REMNANTS, (0.2, 1.3), (0.8, 3.0), (0.8, 2.5), 20, patchy=True),
+    # Nuclei beside fluid: chiasm, hypothalamus, walls of the third ventricle.
+    GlowKind(
+        0.4, (tissue.THALAMUS, tissue.CAUDATE, tissue.STEM), (tissue.VENTRICLE,), (0.0, 0.4), (0.6, 2.0), (1.0, 2.5), 12
+    ),
+)
+"""What is bright along a border and normal; seen in scans without lesions and described in text books."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The septum between the ventricles: `half_mm` to either side of the plane x = `middle_mm` of the anatomy."""
+
+    middle_mm: float
+    half_mm: float
+    level: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +152,8 @@ class Contrast:
     """Signal of fluid, bone and scalp around a brain that is made of shares."""
     uneven: tuple[Uneven, ...] = ()
     flow: Flow | None = None
-    lining: Lining | None = None
+    glows: tuple[Glow, ...] = ()
+    septum: Sheet | None = None
     wide_plexus: bool = False
     """The plexus is larger than its label and of varying brightness."""
     texture: Field = ()
@@ -128,25 +182,48 @@ def draw_flair(rng: np.random.Generator, of_fields: np.random.Generator, axes: A
     caps, grey matter that brightens from place to place, flow in the CSF.
     """
     levels = _goes_with_cortex(draw_levels(rng, FLAIR), GREY["flair"], rng)
-    patches = _patches(rng, of_fields, axes)
-    flow = lining = None
+    uneven = list(_patches(rng, of_fields, axes))
+    if rng.random() < 0.5:  # fat, muscle and marrow are not of one level
+        uneven.append(Uneven(REMNANTS, float(rng.uniform(0.1, 0.6)), smooth(of_fields, axes, 6), (-1.5, 2.5)))
+    flow = None
     if rng.random() < 0.5:
-        flow = Flow(0.7 * float(rng.uniform(0.1, 0.8)), smooth(of_fields, axes, 15))
-    if rng.random() < 0.8:
-        depth, field = float(rng.uniform(0.6, 2.5)), smooth(of_fields, axes, 12)
-        reach_mm = float(rng.uniform(1.0, 3.0))
-        lining = Lining(float(rng.uniform(0.0, 0.4)), depth, reach_mm, field)
-    wide_plexus = bool(rng.random() < 0.5)
+        length_mm = float(rng.choice((15.0, 15.0, 7.0)))
+        flow = Flow(0.7 * float(rng.uniform(0.1, 0.8)), smooth(of_fields, axes, length_mm))
+    wide_plexus = bool(rng.random() < 0.6)
     texture = scaled(smooth(of_fields, axes, 3), float(rng.uniform(0, 0.04)))
     return Contrast(
         levels,
-        uneven=patches,
+        uneven=tuple(uneven),
         flow=flow,
-        lining=lining,
+        glows=_glows(rng, of_fields, axes),
         wide_plexus=wide_plexus,
         texture=texture,
         blur_mm=float(rng.uniform(0.35, 0.8)),
     )
+
+
+def _glows(rng: np.random.Generator, of_fields: np.random.Generator, axes: Axes) -> tuple[Glow, ...]:
+    """What is normal and bright along a border, each in a share of the scans: `GLOWS`."""
+    drawn = []
+    for kind in GLOWS:
+        if rng.random() >= kind.share:
+            continue
+        strength, depth, reach_mm = (
+            float(rng.uniform(*limits)) for limits in (kind.strength, kind.depth, kind.reach_mm)
+        )
+        field = smooth(of_fields, axes, kind.length_mm)
+        drawn.append(Glow(kind.onto, kind.near, strength, depth, reach_mm, field, kind.patchy))
+    return tuple(drawn)
+
+
+def draw_septum(rng: np.random.Generator, anatomy: tissue.Anatomy) -> Sheet | None:
+    """The septum pellucidum, which label maps do not have: it is a millimetre thin, and bright in FLAIR."""
+    assert anatomy.labels is not None
+    found = np.flatnonzero(anatomy.labels == tissue.VENTRICLE)
+    if rng.random() >= SEPTUM_SHARE or not len(found):
+        return None
+    x = np.unravel_index(found, anatomy.labels.shape)[0]
+    return Sheet(float(np.median(x) + anatomy.origin_mm[0]), float(rng.uniform(0.5, 1.2)), float(rng.uniform(0.9, 1.7)))
 
 
 def draw_t1(rng: np.random.Generator, axes: Axes) -> Contrast:

@@ -32,9 +32,9 @@ KINDS = {
 PHANTOM_KINDS = ("periventricular", "punctate", "tumour", "isointense", "dark", "displaced")
 
 DISEASES = {
-    "multiple sclerosis": 0.4,
+    "multiple sclerosis": 0.36,
     "small vessel": 0.15,
-    "tumour": 0.33,
+    "tumour": 0.37,
     "infarct": 0.12,
 }
 """Disease of a training scan -> how often it is drawn. What it consists of: `diseases`."""

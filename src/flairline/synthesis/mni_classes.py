@@ -34,12 +34,17 @@ def mni_files() -> tuple[Path, Path, Path]:
 
 def mni_classes() -> NDArray[np.uint8]:
     """Class map (x, y, z) at 1 mm in RAS+, cut to the brain and 10 voxels around it as `to_classes` does."""
+    return brain.cropped(mni_class_map()[0])
+
+
+def mni_class_map() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Class map (x, y, z) of the templates' whole grid of 1 mm in RAS+, and the centre of its first voxel in mm."""
     t1, grey, white = (read_volume(path) for path in mni_files())
     corner = t1.space.vox_to_ras[:3, 3]
     axes = [np.arange(side) + first for side, first in zip(t1.array.shape, corner, strict=True)]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
     head = ndimage.binary_fill_holes(t1.array > 0)
-    return brain.cropped(_classes(head, grey.array / 255, white.array / 255, np.abs(x), y, z))
+    return _classes(head, grey.array / 255, white.array / 255, np.abs(x), y, z), corner
 
 
 def _classes(

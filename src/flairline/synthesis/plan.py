@@ -51,6 +51,19 @@ class ScanPlan:
         x, y, z = (len(axis) for axis in self.axes_mm)
         return x, y, z
 
+    @property
+    def vox_to_atlas(self) -> NDArray[np.float64] | None:
+        """4x4, from voxels to mm of the atlas by the affine part of the deformation; None where nothing is known."""
+        if self.anatomy.to_atlas is None:
+            return None
+        to_mm, to_anatomy = np.eye(4), np.eye(4)
+        to_mm[:3, :3] = np.diag([axis[1] - axis[0] for axis in self.axes_mm])
+        to_mm[:3, 3] = [axis[0] for axis in self.axes_mm]
+        moved = self.deformation
+        to_anatomy[:3, :3] = moved.matrix
+        to_anatomy[:3, 3] = moved.target_mm - moved.matrix @ moved.middle_mm
+        return self.anatomy.to_atlas @ to_anatomy @ to_mm
+
 
 @dataclass(frozen=True, eq=False)
 class Rendered:

@@ -8,8 +8,8 @@ import numpy as np
 
 from flairline.synthesis import anatomy as tissue
 from flairline.synthesis.arrays import Array, Arrays
-from flairline.synthesis.contrast import Contrast
-from flairline.synthesis.evaluate import anatomy_mm, field_values, interpolated, nearest_labels, pushed
+from flairline.synthesis.contrast import Contrast, Glow
+from flairline.synthesis.evaluate import along, anatomy_mm, field_values, interpolated, nearest_labels, pushed
 from flairline.synthesis.fields import Field
 from flairline.synthesis.lesions import EVERYWHERE, DrawnLesion, Paint, Within
 from flairline.synthesis.plan import Rendered, ScanPlan
@@ -213,11 +213,13 @@ class _LabelledHead(_Head):
         if contrast.flow is not None:
             flow = contrast.flow.strength * arrays.clip(self.value(contrast.flow.field), 0, None)
             image = arrays.where(self._is((tissue.CSF, tissue.VENTRICLE)), image + flow, image)
-        if contrast.lining is not None:
-            lining = contrast.lining
-            depth = lining.depth * arrays.clip(1 + 0.5 * self.value(lining.field), 0, None)
-            near = arrays.clip(self._smoothed(self._is((tissue.VENTRICLE,)), lining.reach_mm) * depth, 0, 1)
-            image = arrays.where(self._is((tissue.WHITE,)), image + lining.strength * near, image)
+        if contrast.septum is not None:
+            sheet = contrast.septum
+            x = anatomy_mm(arrays, self.plan.deformation, self.axes_mm, 0) - sheet.middle_mm
+            there = (abs(x) < sheet.half_mm) & self._is((tissue.VENTRICLE,))
+            image = arrays.where(there, 0 * image + sheet.level, image)
+        for glow in contrast.glows:
+            image = self._glowing(image, glow)
         if contrast.wide_plexus:
             plexus = self._smoothed(self._is((tissue.CHOROID,)), 1.0) * (self._labels <= tissue.CHOROID)
             level = float(contrast.levels[tissue.CHOROID])
@@ -227,6 +229,17 @@ class _LabelledHead(_Head):
             texture += 1
             image *= texture
         return arrays.blur(image, (contrast.blur_mm,) * 3)
+
+    def _glowing(self, image: Array, glow: Glow) -> Array:
+        arrays = self.arrays
+        field = self.value(glow.field)
+        height = arrays.clip(field if glow.patchy else 1 + 0.5 * field, 0, None)
+        near = self._smoothed(self._is(glow.near), glow.reach_mm)
+        near *= glow.depth
+        near *= height
+        near = arrays.clip(near, 0, 1)
+        near *= glow.strength
+        return arrays.where(self._is(glow.onto), image + near, image)
 
     def within(self, place: object, within: Within) -> Array:
         """Share of each voxel of a box that can become lesion."""
@@ -270,6 +283,13 @@ class _LabelledHead(_Head):
         image = arrays.blur(image, (scanner.late_blur_mm,) * 3)
         if scanner.late_noise is not None:
             image += arrays.put(scanner.late_noise.draw(tuple(image.shape)))
+        if scanner.most is not None:
+            image = arrays.clip(image, None, scanner.most)
+        if scanner.step is not None:
+            image = arrays.rint(image / scanner.step) * scanner.step
+        for axis, shift_mm in enumerate(scanner.shift_mm):
+            if shift_mm:
+                image = _shifted(arrays, image, axis, shift_mm)
         return image
 
     def _resolved(self, image: Array, scanner: Scanner, noisy: bool = False) -> Array:
@@ -278,6 +298,8 @@ class _LabelledHead(_Head):
         side = self.plan.shape[scanner.slices.axis] if scanner.slices is not None else 0
         if scanner.slices is not None:
             image = _along(self.arrays, image, Slices(scanner.slices.axis, scanner.slices.count, False))
+        if noisy and scanner.gains is not None and scanner.slices is not None:
+            image = image * self.arrays.put(along(scanner.gains, scanner.slices.axis))
         if noisy and scanner.noise is not None:
             image += self.arrays.put(scanner.noise.draw(tuple(image.shape)))
         if scanner.slices is not None:
@@ -292,6 +314,9 @@ class _LabelledHead(_Head):
             level -= 0.4 * arrays.clip(self.value(mask.residue) - 1, 0, 1)
         brain = self._smoothed((self._labels >= tissue.VENTRICLE) & (self._labels <= tissue.VESSEL), 3.0)
         brain = brain > arrays.clip(level, 0.03, 0.75)
+        for remnant in mask.remnants:
+            box, share, _ = remnant.inside(self)
+            brain[box] = brain[box] | ((share > 0.5) & (self._labels[box] != tissue.OUTSIDE))
         if mask.filled:
             brain = arrays.fill_holes(brain)
         if mask.cut is not None:
@@ -310,3 +335,12 @@ def _along(arrays: Arrays, image: Array, slices: Slices) -> Array:
     before = np.floor(place).astype(np.int64)
     after = np.minimum(before + 1, side - 1)
     return interpolated(arrays, image, slices.axis, before, after, (place - before).astype(np.float32))
+
+
+def _shifted(arrays: Arrays, image: Array, axis: int, shift_mm: float) -> Array:
+    """An image of 1 mm moved along an axis by less than some voxels; what comes in from beyond repeats the border."""
+    side = image.shape[axis]
+    place = np.clip(np.arange(side) + shift_mm, 0, side - 1)
+    before = np.floor(place).astype(np.int64)
+    after = np.minimum(before + 1, side - 1)
+    return interpolated(arrays, image, axis, before, after, (place - before).astype(np.float32))

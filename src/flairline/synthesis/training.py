@@ -9,7 +9,7 @@ but lesions: drawn blobs of many kinds with soft borders. Everything works at 1 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +17,44 @@ from scipy import ndimage
 
 from flairline.errors import InputError
 from flairline.imaging.tissue import normal_tissue
-from flairline.synthesis.anatomy import VENTRICLE, Anatomy, labelled
-from flairline.synthesis.contrast import CHANNELS, draw_flair, draw_t1
-from flairline.synthesis.diseases import Site, draw_disease
-from flairline.synthesis.evaluate import anatomy_mm, nearest_labels
+from flairline.synthesis.anatomy import OUTSIDE, SOFT, VENTRICLE, Anatomy, labelled
+from flairline.synthesis.contrast import CHANNELS, draw_flair, draw_septum, draw_t1
+from flairline.synthesis.diseases import draw_disease
+from flairline.synthesis.evaluate import anatomy_mm, nearest_labels, pushed
 from flairline.synthesis.fields import Axes, Deformation, Field, Lattice, rotation, scaled, smooth
 from flairline.synthesis.lesions import DrawnLesion
-from flairline.synthesis.plan import ScanPlan
+from flairline.synthesis.pencil import Pencil, Site
+from flairline.synthesis.plan import Rendered, ScanPlan
+from flairline.synthesis.remnants import draw_remnants
 from flairline.synthesis.render_numpy import NumpyArrays
-from flairline.synthesis.scanner import draw_brain_mask, draw_scanner
+from flairline.synthesis.scanner import draw_brain_mask, draw_scanner, misplaced
 
 Z_RANGE = (-5.0, 10.0)
 """The network sees normal tissue at 0, in half-widths, cut off here; outside the brain is as dark as CSF."""
 MIN_LESION = 0.25
 """A voxel belongs to the truth where at least this share of it is lesion, after the blur of the scan's resolution."""
+TRUTH_FROM = dict.fromkeys(("periventricular", "punctate", "juxtacortical", "confluent", "cortical"), 0.35)
+"""The same for lesions whose borders raters draw at half of their height; a scan's least counts for all of it."""
+T1_RANGE = (-5.0, 5.0)
+"""The network sees a T1's median at 0, in half-widths, cut off here."""
+STIFF_MM = 12.0
+"""So near to the skull tissue is pushed less and less."""
 STEP = 3
 """Voxels of the map of where ventricles draw tissue to, along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """One synthetic scan at 1 mm in RAS+: normalised image, truth and brain (x, y, z), and the T1 if it was wanted."""
+    """One synthetic scan at 1 mm in RAS+: normalised image, truth and brain (x, y, z), and the T1 if it was wanted.
+
+    `vox_to_atlas` (4x4) leads from its voxels to mm of the symmetric atlas MNI152, where the anatomy's place is known.
+    """
 
     image: NDArray[np.float16]
     truth: NDArray[np.bool_]
     brain: NDArray[np.bool_]
     t1: NDArray[np.float16] | None = None
+    vox_to_atlas: NDArray[np.float64] | None = None
 
 
 def synthesise(
@@ -52,6 +64,7 @@ def synthesise(
     lesions: bool = True,
     channels: Sequence[str] = ("flair",),
     device: str = "cpu",
+    to_atlas: NDArray[np.float64] | None = None,
 ) -> Synthetic:
     """One scan from one class map.
 
@@ -69,6 +82,8 @@ def synthesise(
         ("flair",) or ("flair", "t1"); the FLAIR is the same for both.
     device
         Where torch renders it. The scan is the same on every device, up to rounding.
+    to_atlas
+        4x4, from the class map's mm, counted from its middle, to those of the atlas MNI152.
 
     Raises
     ------
@@ -77,10 +92,18 @@ def synthesise(
     """
     from flairline.synthesis.render_torch import render
 
-    rendered = render(draw(classes, rng, shapes, lesions, channels), device)
-    images = {channel: _normalised(image, rendered.brain) for channel, image in rendered.images.items()}
-    truth = (rendered.share >= MIN_LESION) & rendered.brain
-    return Synthetic(images["flair"], truth, rendered.brain, images.get("t1"))
+    plan = draw(classes, rng, shapes, lesions, channels, to_atlas)
+    rendered = render(plan, device)
+    brain = rendered.brain
+    image = _normalised(rendered.images["flair"], brain)
+    t1 = t1_widths(rendered.images["t1"], brain).astype(np.float16) if "t1" in channels else None
+    return Synthetic(image, truth_of(plan, rendered), brain, t1, plan.vox_to_atlas)
+
+
+def truth_of(plan: ScanPlan, rendered: Rendered) -> NDArray[np.bool_]:
+    """Voxels of the brain of which lesion is at least the share that the scan's lesions ask for: `TRUTH_FROM`."""
+    least = min((TRUTH_FROM.get(lesion.kind, MIN_LESION) for lesion in plan.lesions), default=MIN_LESION)
+    return (rendered.share >= least) & rendered.brain
 
 
 def draw(
@@ -89,35 +112,39 @@ def draw(
     shapes: Sequence[NDArray[np.bool_]] | None = None,
     lesions: bool = True,
     channels: Sequence[str] = ("flair",),
+    to_atlas: NDArray[np.float64] | None = None,
 ) -> ScanPlan:
     """What is drawn of a training scan. Parameters and errors as of `synthesise`."""
     if tuple(channels) not in (CHANNELS[:1], CHANNELS):
         msg = f"Wanted the channels ('flair',) or ('flair', 't1') for a synthetic scan, found {tuple(channels)}."
         raise InputError(msg)
     of_fields, of_t1, of_t1_lesions = (np.random.default_rng(int(rng.integers(2**62))) for _ in range(3))
-    anatomy, axes_mm, deformation = draw_anatomy(classes, rng, of_fields)
+    anatomy, axes_mm, deformation = draw_anatomy(labelled(classes, to_atlas), rng, of_fields)
     flair = draw_flair(rng, of_fields, axes_mm)
+    flair = replace(flair, septum=draw_septum(rng, anatomy))
+    site = look(anatomy, axes_mm, deformation, flair.brightest)
     drawn: tuple[DrawnLesion, ...] = ()
     if lesions:
-        site = look(anatomy, axes_mm, deformation, flair.brightest)
         drawn = draw_disease(site, rng, of_fields, of_t1_lesions, shapes)
+        deformation = pushed_away(site, deformation, drawn)
     contrasts, scanners = {"flair": flair}, {"flair": draw_scanner(rng, of_fields, axes_mm)}
-    brain_mask = draw_brain_mask(rng, of_fields, axes_mm)
+    remnants = draw_remnants(Pencil(site, rng, of_fields, of_t1_lesions))
+    brain_mask = draw_brain_mask(rng, of_fields, axes_mm, remnants)
     if "t1" in channels:
         contrasts["t1"] = draw_t1(of_t1, axes_mm)
-        scanners["t1"] = draw_scanner(of_t1, of_t1, axes_mm)
+        scanners["t1"] = misplaced(of_t1, draw_scanner(of_t1, of_t1, axes_mm))
     return ScanPlan(axes_mm, anatomy, deformation, contrasts, scanners, drawn, brain_mask=brain_mask)
 
 
 def draw_anatomy(
-    classes: NDArray[np.uint8], rng: np.random.Generator, of_fields: np.random.Generator
+    anatomy: Anatomy, rng: np.random.Generator, of_fields: np.random.Generator
 ) -> tuple[Anatomy, Axes, Deformation]:
     """Affine and elastic deformation, left and right swapped half of the time, ventricles widened half of the time."""
     if rng.random() < 0.5:
-        classes = classes[::-1]
-    anatomy = labelled(classes)
+        anatomy = anatomy.mirrored()
+    assert anatomy.labels is not None
     scale = rng.uniform(0.9, 1.12) * rng.uniform(0.94, 1.06, 3)
-    sides = [round(side * s / 8) * 8 for side, s in zip(classes.shape, scale, strict=True)]
+    sides = [round(side * s / 8) * 8 for side, s in zip(anatomy.labels.shape, scale, strict=True)]
     matrix = np.diag(1 / scale) @ rotation(np.radians(rng.normal(0, 6, 3)))
     matrix = matrix @ (np.eye(3) + np.triu(rng.normal(0, 0.03, (3, 3)), 1))
     x, y, z = (np.arange(side) - (side - 1) / 2 for side in sides)
@@ -153,6 +180,43 @@ def widen_ventricles(anatomy: Anatomy, axes_mm: Axes, deformation: Deformation, 
         wider.append((*before, Lattice(values.reshape(len(x), len(y), len(z)), start, step, 1)))
     dx, dy, dz = wider
     return Deformation(deformation.matrix, deformation.middle_mm, deformation.target_mm, (dx, dy, dz))
+
+
+def pushed_away(site: Site, deformation: Deformation, lesions: Sequence[DrawnLesion]) -> Deformation:
+    """Let tissue give way to what pushes it: ventricles, midline and cortex move, but the skull stays where it is.
+
+    A push is in the scan's mm, so places around it look towards its middle. The map of it is smooth, so every second
+    voxel tells it.
+    """
+    pushes = [lesion.push for lesion in lesions if lesion.push is not None]
+    if not pushes:
+        return deformation
+    arrays = NumpyArrays()
+    x, y, z = (axis[::2] for axis in site.axes_mm)
+    here = arrays.mesh([line.astype(np.float32) for line in (x, y, z)])
+    there = here
+    for push in pushes:
+        there = pushed(arrays, there, push)
+    head = (site.labels > OUTSIDE) & (site.labels < SOFT)
+    free = np.clip(2 * ndimage.distance_transform_edt(head) / STIFF_MM, 0, 1)
+    moved = deformation.matrix @ ((there - here) * free.ravel())
+    start = (float(x[0]), float(y[0]), float(z[0]))
+    dx, dy, dz = (
+        (*before, Lattice(line.reshape(head.shape).astype(np.float32), start, (2.0, 2.0, 2.0), 1))
+        for before, line in zip(deformation.displacement_mm, moved, strict=True)
+    )
+    return replace(deformation, displacement_mm=(dx, dy, dz))
+
+
+def t1_widths(image: NDArray[np.floating], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A T1 in half-widths of its brain from its median, cut off at `T1_RANGE`; 0 outside the brain.
+
+    Grey and white matter are two peaks of a T1's histogram, either of which may be the higher one, so no peak is
+    looked for.
+    """
+    low, middle, high = np.quantile(image[brain], (0.16, 0.5, 0.84)) if brain.any() else (0.0, 0.0, 1.0)
+    half = max(float(high - low) / 2, float(np.finfo(np.float32).tiny))
+    return np.where(brain, np.clip((image - middle) / half, *T1_RANGE), 0).astype(np.float32)
 
 
 def look(anatomy: Anatomy, axes_mm: Axes, deformation: Deformation, brightest: float) -> Site:

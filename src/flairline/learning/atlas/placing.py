@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flairline.imaging.boxes import extent_without_strays
 from flairline.imaging.points import PointMap, identity
 from flairline.preprocess.atlas import Atlas
 from flairline.preprocess.placing import coarse_mni, register_on_mni
-from flairline.types import Scan, Space
+from flairline.types import Mask, Scan, Space
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +77,14 @@ def place(scan: Scan, frame: Frame, register: bool = True) -> Placed:
 
 def _by_boxes(scan: Scan, atlas: Atlas, trouble: str) -> Placed:
     log.warning("%s: %s Its brain's box is laid onto the atlas's.", scan.subject, trouble)
-    low, high = extent_without_strays(scan.brain.array)
-    atlas_low, atlas_high = extent_without_strays(atlas.brain.array)
+    return Placed(PointMap("atlas", "flair", by_boxes(scan.brain, atlas.brain)), trouble)
+
+
+def by_boxes(brain: Mask, onto: Mask) -> NDArray[np.float64]:
+    """4x4, from points (RAS mm) of the brain `onto` to those of a brain, so that their boxes lie on each other."""
+    low, high = extent_without_strays(brain.array)
+    atlas_low, atlas_high = extent_without_strays(onto.array)
     scale = (high - low) / (atlas_high - atlas_low)
     boxes = np.diag([*scale, 1.0])
     boxes[:3, 3] = low - scale * atlas_low
-    matrix = scan.space.vox_to_ras @ boxes @ np.linalg.inv(atlas.space.vox_to_ras)
-    return Placed(PointMap("atlas", "flair", matrix), trouble)
+    return np.asarray(brain.space.vox_to_ras @ boxes @ np.linalg.inv(onto.space.vox_to_ras), np.float64)

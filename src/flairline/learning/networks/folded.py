@@ -25,21 +25,53 @@ class FoldedUNet(torch.nn.Module):
     et al. 2016, https://arxiv.org/abs/1609.05158). All that a plain one does, this can do (`folded_weights`).
     """
 
-    def __init__(self, features: tuple[int, ...]) -> None:
+    def __init__(self, features: tuple[int, ...], images: int = 1, context: int = 0) -> None:
         super().__init__()
         from monai.networks.nets import UNet
 
         channels, strides = FOLD**3, (1,) + (2,) * (len(features) - 2)
-        self.unet = UNet(3, channels, channels, features, strides, num_res_units=2, norm="batch")
+        inlets = channels * images + context
+        self.unet = UNet(3, inlets, channels, features, strides, num_res_units=2, norm="batch")
         # MONAI passes a first level that keeps its grid by with 1 x 1 x 1 weights, which see no neighbouring cell.
-        self.unet.model.get_submodule("0").residual = torch.nn.Conv3d(channels, features[0], 3, padding=1)
+        self.unet.model.get_submodule("0").residual = torch.nn.Conv3d(inlets, features[0], 3, padding=1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(batch, 1, x, y, z), sides that are multiples of 16, to logits of the same shape."""
+    def forward(self, image: Tensor, context: Tensor | None = None) -> Tensor:
+        """Logits of a batch.
+
+        Parameters
+        ----------
+        image
+            (batch, images, x, y, z); sides that are multiples of 16.
+        context
+            (batch, context, x/2, y/2, z/2), what is known of each cell of 2 mm; None where the network takes none.
+
+        Returns
+        -------
+        Tensor
+            (batch, 1, x, y, z).
+        """
         from monai.networks.utils import pixelshuffle, pixelunshuffle
 
-        folded = pixelunshuffle(image, 3, FOLD).contiguous(memory_format=torch.channels_last_3d)
-        return pixelshuffle(self.unet(folded), 3, FOLD)
+        folded = pixelunshuffle(image, 3, FOLD)
+        if context is not None:
+            folded = torch.cat([folded, context.to(folded.dtype)], dim=1)
+        return pixelshuffle(self.unet(folded.contiguous(memory_format=torch.channels_last_3d)), 3, FOLD)
+
+
+def widened_weights(state: Mapping[str, Tensor], network: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights with which a `FoldedUNet` of more inlets computes what the one of these weights does.
+
+    Inlets that were not there before weigh nothing, so a training starts from what the smaller network computes.
+    They come after the others: images first, then context.
+    """
+    wanted = network.state_dict()
+    widened = dict(state)
+    for name in (f"unet.{FIRST}.weight", f"unet.{AROUND}.weight"):
+        missing = wanted[name].shape[1] - state[name].shape[1]
+        if missing > 0:
+            nothing = state[name].new_zeros(len(state[name]), missing, *state[name].shape[2:])
+            widened[name] = torch.cat([state[name], nothing], dim=1)
+    return widened
 
 
 def folded_weights(plain: Mapping[str, Tensor]) -> dict[str, Tensor]:

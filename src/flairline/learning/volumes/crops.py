@@ -12,56 +12,77 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from flairline.learning.volumes.context import CELL, CONTEXT, SCALE, context, shaken
+from flairline.learning.volumes.sizes import Inlets
+from flairline.synthesis.scan_store import open_scan
 from flairline.synthesis.training import Z_RANGE
 
 CROP = 96
 """Side of a training crop in voxels of 1 mm."""
 ON_LESION = 0.6
 """Share of the crops that hold a lesion voxel near their middle."""
+T1_LEFT_OUT = 0.5
+"""Share of the crops whose T1 is left out, so that one network serves with and without one."""
 
 
 class Crops(Dataset):
     """Random crops of a cache; the n-th depends on `seed` and n alone, so a resumed training goes on with new ones.
 
-    An item is (image, truth), each (1, CROP, CROP, CROP), float32.
+    An item is (images, context, truth), float32: (1 or 2, CROP, CROP, CROP), (context, cells), (1, CROP, CROP, CROP).
     """
 
-    def __init__(self, stems: Sequence[Path], count: int, seed: int) -> None:
-        self.stems, self.count, self.seed = list(stems), count, seed
-        self.boxes = [json.loads(stem.with_suffix(".json").read_text()) for stem in self.stems]
+    def __init__(self, stems: Sequence[Path], count: int, seed: int, inlets: Inlets) -> None:
+        self.stems, self.count, self.seed, self.inlets = list(stems), count, seed, inlets
+        self.lesions = [json.loads(stem.with_suffix(".json").read_text())["lesion_voxels"] for stem in self.stems]
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, 7, index))
         pick = int(rng.integers(len(self.stems)))
-        stem, box = self.stems[pick], self.boxes[pick]
-        image = np.load(stem.with_suffix(".image.npy"), mmap_mode="r")
-        truth = np.load(stem.with_suffix(".truth.npy"), mmap_mode="r")
-        start = self._start(rng, box, image.shape)
-        crop, target = (_padded_crop(array, start, pad) for array, pad in ((image, Z_RANGE[0]), (truth, 0)))
-        if rng.random() < 0.5:
-            crop, target = crop[::-1], target[::-1]
+        scan = open_scan(self.stems[pick])
+        start = _start(rng, self.lesions[pick], scan.image.shape)
+        flipped, brighter, lighter = bool(rng.random() < 0.5), float(np.exp(rng.normal(0, 0.12))), rng.normal(0, 0.2)
+        crop, target = _padded_crop(scan.image, start, Z_RANGE[0]), _padded_crop(scan.truth, start, 0)
         inside = crop > Z_RANGE[0]
-        crop = crop * np.exp(rng.normal(0, 0.12)) + rng.normal(0, 0.2)
+        crop = crop * brighter + lighter
         if rng.random() < 0.3:
             crop = crop + rng.uniform(0, 0.4) * rng.standard_normal(crop.shape, dtype=np.float32)
-        crop = np.where(inside, np.clip(crop, *Z_RANGE), Z_RANGE[0])
-        return (
-            torch.from_numpy(np.ascontiguousarray(crop, dtype=np.float32))[None],
-            torch.from_numpy(np.ascontiguousarray(target, dtype=np.float32))[None],
-        )
+        images: list[NDArray] = [np.where(inside, np.clip(crop, *Z_RANGE), Z_RANGE[0]) / SCALE]
+        if self.inlets.t1:
+            left_out = rng.random() < T1_LEFT_OUT
+            images.append(np.zeros_like(crop) if left_out else _second_image(rng, _padded_crop(scan.t1, start, 0)))
+        around = torch.zeros(0, *(CROP // CELL,) * 3)
+        if self.inlets.placed:
+            around = context(
+                torch.from_numpy(scan.image.astype(np.float32)),
+                shaken(scan.vox_to_atlas, rng),
+                [int(first) for first in start],
+                (CROP // CELL,) * 3,
+            )
+            outside = around[MIRRORED] <= Z_RANGE[0] / SCALE
+            brightened = (around[MIRRORED] * brighter + lighter / SCALE).clamp(*(limit / SCALE for limit in Z_RANGE))
+            around[MIRRORED] = torch.where(outside, around[MIRRORED], brightened)
+        item = [torch.from_numpy(np.stack(images).astype(np.float32)), around, torch.from_numpy(target)[None]]
+        images_, around_, truth_ = (part.flip(1) if flipped else part for part in item)
+        return images_, around_, truth_
 
-    @staticmethod
-    def _start(rng: np.random.Generator, box: dict, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        voxels = box["lesion_voxels"]
-        if voxels and rng.random() < ON_LESION:
-            start = np.array(voxels[int(rng.integers(len(voxels)))]) - CROP // 2 + rng.integers(-30, 31, 3)
-        else:
-            low, high = np.array(box["low"]), np.array(box["high"])
-            start = rng.integers(low - 16, np.maximum(high - CROP + 16, low - 15))
-        return start
+
+MIRRORED = CONTEXT.index("mirrored")
+
+
+def _second_image(rng: np.random.Generator, t1: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A T1 somewhat brighter or darker, with more contrast or less."""
+    changed = t1 * np.exp(rng.normal(0, 0.12)) + rng.normal(0, 0.15)
+    return np.where(t1 == 0, 0, changed).astype(np.float32) / np.float32(SCALE)
+
+
+def _start(rng: np.random.Generator, lesion_voxels: Sequence, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    if lesion_voxels and rng.random() < ON_LESION:
+        voxel = np.array(lesion_voxels[int(rng.integers(len(lesion_voxels)))])
+        return voxel - CROP // 2 + rng.integers(-30, 31, 3)
+    return rng.integers(-16, np.maximum(np.array(shape) - CROP + 16, -15))
 
 
 def _padded_crop(array: NDArray, start: NDArray[np.int64], pad: float) -> NDArray[np.float32]:

@@ -15,42 +15,42 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from flairline.errors import InputError
+from flairline.executor import threads
 from flairline.imaging.resample import resample_mask
 from flairline.io.files import prepare_folder, sha256, write_json
 from flairline.io.nifti import read_mask, read_volume
+from flairline.learning.device import chosen_device
 from flairline.learning.loop import Budget, Curve, has_bf16, steps_done, train
 from flairline.learning.model import ModelFolder
-from flairline.learning.networks.folded import folded_weights
+from flairline.learning.networks.folded import folded_weights, widened_weights
 from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.crops import Crops
+from flairline.learning.volumes.heads import head_of
 from flairline.learning.volumes.label_maps import HELD_OUT, LabelMaps
-from flairline.learning.volumes.sizes import SIZES, Size
+from flairline.learning.volumes.sizes import SIZES, Inlets, Size
 from flairline.learning.volumes.unet import WholeScans, build
 from flairline.learning.volumes.unet_objective import SegmentLesions
 from flairline.learning.volumes.write_unet import Trained, write_model
 from flairline.synthesis.anatomy import to_classes
 from flairline.synthesis.mni_classes import mni_classes, mni_files
-from flairline.synthesis.scan_store import fill_cache
+from flairline.synthesis.scan_store import Head, Making, fill_cache
 from flairline.types import Space
 
 HELD_OUT_SCANS = 64
 """Synthetic scans of held-out heads, for the calibration."""
+MOST_WORKERS = 12
 VALIDATION_SCANS = 8
 """How many of them are looked at during the training. They choose nothing."""
 MNI_BOX_MM = ((-82, -115, -78), (82, 82, 90))
 """First and last voxel of the MNI152 brain's box with a margin of 10 mm, where lesion shapes are taken from."""
 
 
-Classes = NDArray[np.uint8]
-"""A label map as numbers of tissues, (x, y, z)."""
-
-
 @dataclass(frozen=True)
 class _Anatomies:
     """What synthetic scans are made of: heads to learn from, heads held out, lesion shapes (none: random ones)."""
 
-    learned: Sequence[Classes]
-    held: Sequence[Classes]
+    learned: Sequence[Head]
+    held: Sequence[Head]
     shapes: list[NDArray[np.bool_]] | None
 
 
@@ -94,18 +94,21 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
     run.note_setup(_setup(method, data, run), steps_done(run.work) if run.resume else 0)
     lightning.seed_everything(run.seed, verbose=False)
     scans = _made(anatomies, size, run)
-    network = build(size.features, size.folded)
+    network = build(size.features, size.folded, _inlets(size))
     if run.start:
         pairs = zip(run.start, before, strict=True)
-        network.load_state_dict(mean_weights([_start_weights(ModelFolder(path), config) for path, config in pairs]))
+        states = [widened_weights(_start_weights(ModelFolder(path), config), network) for path, config in pairs]
+        network.load_state_dict(mean_weights(states))
     state, curve = network.state_dict(), Curve()
     if size.steps:
         # The eight validation scans once preferred weights with a Dice of .461 on sixty others to those with .516.
         budget = Budget(size.steps, run.max_minutes, validate_every=_between_validations(size), best=False)
-        objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen)
+        objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen, _inlets(size))
         state, curve = _trained(objective, size, scans, run)
     write_json(run.work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
-    trained = Trained(state, size, curve, scans.held, sources, bool(data.shapes), run.seed, before)
+    trained = Trained(
+        state, size, curve, scans.held, sources, bool(data.shapes), run.seed, before, _device(run), run.max_minutes
+    )
     write_model(ModelFolder(run.folder), method, trained)
 
 
@@ -126,26 +129,46 @@ def _setup(method: str, data: LabelMaps, run: TrainingRun) -> dict[str, Any]:
 def _read(data: LabelMaps, size: Size) -> _Anatomies:
     maps = [to_classes(read_volume(path).array) for path in data.paths]
     shapes = [shape_in_mni_box(path) for path in data.shapes] or None
-    return _Anatomies([*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])], maps[-HELD_OUT:], shapes)
+    learned = [*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])]
+    return _Anatomies([head_of(classes) for classes in learned], [head_of(c) for c in maps[-HELD_OUT:]], shapes)
 
 
 def _made(anatomies: _Anatomies, size: Size, run: TrainingRun) -> _Scans:
-    """The synthetic scans, those that are not there yet made now."""
+    """The synthetic scans, those that are not there yet made now, on the device that the training runs on."""
     counted = min(HELD_OUT_SCANS, size.scans) if size.steps else HELD_OUT_SCANS
     learned, held, shapes = anatomies.learned, anatomies.held, anatomies.shapes
+    making = Making(_workers(run), _device(run))
     return _Scans(
-        fill_cache(run.work / "scans", learned, size.scans, run.seed, shapes, run.workers),
-        fill_cache(run.work / "held_out", held, counted, run.seed + 1, shapes, run.workers),
+        fill_cache(run.work / "scans", learned, size.scans, run.seed, shapes, making),
+        fill_cache(run.work / "held_out", held, counted, run.seed + 1, shapes, making),
     )
+
+
+def _inlets(size: Size) -> Inlets:
+    return Inlets(size.t1, size.placed)
+
+
+def _device(run: TrainingRun) -> str:
+    """Where scans are rendered: on a GPU where the training has one, else on the CPU, also beside other kinds."""
+    device = chosen_device(run.device)
+    return device if device.startswith("cuda") else "cpu"
+
+
+def _workers(run: TrainingRun) -> int:
+    """Processes that prepare scans and crops; beside a GPU as many as there are cores, so that it never waits."""
+    return run.workers if _device(run) == "cpu" else max(run.workers, min(MOST_WORKERS, threads()))
 
 
 def _trained(objective: SegmentLesions, size: Size, scans: _Scans, run: TrainingRun) -> tuple[dict[str, Tensor], Curve]:
     """The last weights of a training on crops, and its curve on the first of the held-out scans."""
     done = steps_done(run.work) if run.resume else 0
     # Crops of all steps, also after resuming: Lightning stops after those that are left.
-    crops = Crops(scans.learned, size.steps * size.batch, run.seed + done)
-    validation = DataLoader(WholeScans(list(scans.held[:VALIDATION_SCANS])), batch_size=1)
-    return train(objective, DataLoader(crops, batch_size=size.batch), validation, run)
+    inlets, on_gpu = objective.inlets, _device(run) != "cpu"
+    crops = Crops(scans.learned, size.steps * size.batch, run.seed + done, inlets)
+    validation = DataLoader(WholeScans(list(scans.held[:VALIDATION_SCANS]), inlets), batch_size=1)
+    beside = _workers(run) if on_gpu else 0
+    training = DataLoader(crops, batch_size=size.batch, num_workers=beside, pin_memory=on_gpu)
+    return train(objective, training, validation, run)
 
 
 def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -157,8 +180,10 @@ def mean_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _start_weights(model: ModelFolder, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A model's weights; those of a plain U-Net as the folded one has them that computes the same."""
-    weights = model.tensors()
+    """A model's weights in 32 bits; those of a plain U-Net as the folded one has them that computes the same."""
+    weights = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in model.tensors().items()
+    }
     return weights if config["size"].get("folded", False) else folded_weights(weights)
 
 
@@ -172,7 +197,7 @@ def _same_size(method: str, model: ModelFolder, preset: str) -> dict[str, Any]:
             f" {found}. Name another model, or the preset that it was trained with."
         )
         raise InputError(msg)
-    return config
+    return {**config, "weights_sha256": model.sha256}
 
 
 def _between_validations(size: Size) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,34 @@ class Size:
     """Batch norm keeps the statistics that it starts with, as in scoring: two crops say little of a scan's."""
     folded: bool = True
     """The network is a `FoldedUNet`; plain ones are in older model folders only."""
+    t1: bool = True
+    """A second image is taken where there is one. Older model folders have neither this nor the next."""
+    placed: bool = True
+    """The network is told where in the brain a voxel lies."""
+    half: bool = False
+    """Weights are stored in 16 bits: a large network must not take more of the package than a small one does."""
+
+
+@dataclass(frozen=True)
+class Inlets:
+    """What a network takes beside the FLAIR."""
+
+    t1: bool = False
+    placed: bool = False
+
+    @classmethod
+    def of(cls, size: Mapping[str, Any]) -> Inlets:
+        """Of a size as a model folder's configuration has it; an older one says nothing of them."""
+        return cls(bool(size.get("t1", False)), bool(size.get("placed", False)))
 
 
 SIZES = {
     "small": Size((16, 32, 64, 96, 128), 2, 10000, 300),
-    "further": Size((16, 32, 64, 96, 128), 2, 6000, 300, 1e-3, frozen=True),
+    "further": Size((16, 32, 64, 96, 128), 2, 6000, 140, 1e-3, frozen=True),
     "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2, frozen=True),
     "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
-    "large": Size((32, 64, 128, 256, 320), 4, 60000, 4000, 1e-3),
+    "large": Size((32, 64, 112, 160, 224), 4, 60000, 1200, 1e-3, half=True),
     "test": Size((4, 4, 4, 4, 4), 1, 4, 3, template=False),
 }
 """`small` takes an hour's steps on two cores. `further` and `short` go on from a `small` model on other scans.
-`mean` calibrates the mean of such models. `large` is for a GPU."""
+`mean` calibrates the mean of such models. `large` is for a GPU (studies/train_on_gpu.sh)."""

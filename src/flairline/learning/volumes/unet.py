@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from flairline.learning.networks.folded import FoldedUNet
+from flairline.learning.volumes.context import CELL, CONTEXT, SCALE, context, shaken
+from flairline.learning.volumes.sizes import Inlets
 from flairline.synthesis.training import Z_RANGE
 
-SCALE = 4.0
-"""Half-widths per unit of the network's input."""
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a network can see of a whole scan at about 1 mm, (x, y, z) each.
+
+    Attributes
+    ----------
+    image
+        FLAIR in half-widths, as dark as `Z_RANGE` outside the brain.
+    t1
+        T1 in half-widths, 0 outside the brain; None: there is none.
+    vox_to_atlas
+        4x4, from voxels to mm of the atlas; None: nobody asked.
+    """
+
+    image: NDArray[np.float32]
+    t1: NDArray[np.float32] | None = None
+    vox_to_atlas: NDArray[np.float64] | None = None
 
 
-def build(features: tuple[int, ...], folded: bool = True) -> torch.nn.Module:
+def build(features: tuple[int, ...], folded: bool = True, inlets: Inlets = Inlets()) -> torch.nn.Module:  # noqa: B008
     """MONAI's residual U-Net, folded (`FoldedUNet`), or plain, as older model folders have it.
 
     Batch norm: running statistics keep absolute brightness, at any size of the input. Features that are multiples of 16
@@ -23,30 +45,38 @@ def build(features: tuple[int, ...], folded: bool = True) -> torch.nn.Module:
     from monai.networks.nets import UNet
 
     network: torch.nn.Module = (
-        FoldedUNet(features)
+        FoldedUNet(features, 1 + inlets.t1, len(CONTEXT) if inlets.placed else 0)
         if folded
         else UNet(3, 1, 1, features, (2,) * (len(features) - 1), num_res_units=2, norm="batch")
     )
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 
-class WholeScans(torch.utils.data.Dataset):
-    """Whole scans of a cache, padded to a multiple of the network's reach; (1, x, y, z) each."""
+def held_out(stem: Path, number: int) -> tuple[Seen, NDArray[np.bool_]]:
+    """A whole scan of the cache as it is judged, and its truth: every second one with its T1, placed roughly."""
+    from flairline.synthesis.scan_store import open_scan
 
-    def __init__(self, stems: list) -> None:
-        self.stems = stems
+    scan = open_scan(stem)
+    t1 = scan.t1.astype(np.float32) if number % 2 else None
+    placed = shaken(scan.vox_to_atlas, np.random.default_rng((number, 11)))
+    return Seen(scan.image.astype(np.float32), t1, placed), np.array(scan.truth)
+
+
+class WholeScans(torch.utils.data.Dataset):
+    """Whole scans of a cache, padded to a multiple of the network's reach: (images, context, truth)."""
+
+    def __init__(self, stems: list, inlets: Inlets) -> None:
+        self.stems, self.inlets = stems, inlets
 
     def __len__(self) -> int:
         return len(self.stems)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        from flairline.synthesis.scan_store import read_scan
-
-        image, truth = read_scan(self.stems[index])
-        padded, where = pad(image)
-        target = np.zeros(padded.shape, dtype=np.float32)
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        seen, truth = held_out(self.stems[index], index)
+        images, around, where = fed(seen, self.inlets, torch.device("cpu"))
+        target = np.zeros(images.shape[2:], dtype=np.float32)
         target[where] = truth
-        return torch.from_numpy(padded)[None], torch.from_numpy(target)[None]
+        return images[0], around[0], torch.from_numpy(target)[None]
 
 
 def pad(
@@ -62,17 +92,46 @@ def pad(
     return padded, where
 
 
+def fed(seen: Seen, inlets: Inlets, device: torch.device) -> tuple[Tensor, Tensor, tuple[slice, ...]]:
+    """A whole scan as a network takes it: images (1, n, x, y, z), context (1, k, cells), and where the scan lies.
+
+    A T1 that is not there is nothing everywhere, as is that of a training where it is left out.
+    """
+    padded, where = pad(seen.image)
+    images = [torch.from_numpy(padded) / SCALE]
+    if inlets.t1:
+        t1 = torch.zeros(padded.shape)
+        if seen.t1 is not None:
+            t1[where] = torch.from_numpy(np.ascontiguousarray(seen.t1)) / SCALE
+        images.append(t1)
+    cells = [side // CELL for side in padded.shape]
+    around = torch.zeros(0, *cells)
+    if inlets.placed:
+        assert seen.vox_to_atlas is not None
+        image = torch.from_numpy(np.ascontiguousarray(seen.image)).to(device)
+        around = context(image, seen.vox_to_atlas, [-part.start for part in where], cells)
+    return torch.stack(images)[None].to(device), around[None].to(device), where
+
+
 @torch.inference_mode()
 def lesion_logits(
-    network: torch.nn.Module, image: NDArray[np.float32], device: torch.device, bf16: bool = False
+    network: torch.nn.Module, seen: Seen, device: torch.device, bf16: bool = False, inlets: Inlets | None = None
 ) -> NDArray[np.float32]:
     """Logits of a whole scan at 1 mm (x, y, z), averaged with those of its left-right mirror image."""
-    padded, where = pad(image)
-    source = (torch.from_numpy(padded)[None, None] / SCALE).to(device)
-    total = torch.zeros_like(source)
+    inlets = inlets or Inlets()
+    images, around, where = fed(seen, inlets, device)
+    total = torch.zeros_like(images[:, :1])
     for mirrored in (False, True):
-        given = (source.flip(2) if mirrored else source).contiguous(memory_format=torch.channels_last_3d)
+        given = [(part.flip(2) if mirrored else part) for part in (images, around)]
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = network(given).float()
+            logits = answer(network, given, inlets)
         total += logits.flip(2) if mirrored else logits
     return (total[0, 0] / 2).cpu().numpy()[where]
+
+
+def answer(network: torch.nn.Module, given: Sequence[Tensor], inlets: Inlets) -> Tensor:
+    """Logits of a batch of images and context; a network that takes no context is not given one."""
+    images, around = given
+    images = images.contiguous(memory_format=torch.channels_last_3d)
+    found: Tensor = network(images, around) if inlets.placed else network(images)
+    return found.float()

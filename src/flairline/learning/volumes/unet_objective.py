@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from flairline.learning.loop import Budget, Objective
-from flairline.learning.volumes.unet import SCALE
+from flairline.learning.volumes.sizes import Inlets
+from flairline.learning.volumes.unet import answer
 
 
 class SegmentLesions(Objective):
@@ -20,9 +23,10 @@ class SegmentLesions(Objective):
         learning_rate: float,
         bf16: bool = False,
         frozen: bool = False,
+        inlets: Inlets | None = None,
     ) -> None:
         super().__init__(network, budget, learning_rate, bf16)
-        self.frozen = frozen
+        self.frozen, self.inlets = frozen, inlets or Inlets()
         self.train()
 
     def train(self, mode: bool = True) -> SegmentLesions:
@@ -34,26 +38,25 @@ class SegmentLesions(Objective):
                     module.eval()
         return self
 
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Image in half-widths and truth, each (batch, 1, x, y, z)."""
-        image, truth = batch
-        logits = self._logits(image)
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Images (batch, images, x, y, z) and context (batch, context, cells), scaled; truth (batch, 1, x, y, z)."""
+        *given, truth = batch
+        logits = self._logits(given)
         entropy = functional.binary_cross_entropy_with_logits(logits, truth)
         share = torch.sigmoid(logits)
         overlap = (share * truth).sum()
         dice = 1 - (2 * overlap + 50) / (share.sum() + truth.sum() + 50)
         return entropy + dice
 
-    def validate(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def validate(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """One minus Dice at 0.5 of a whole scan; without lesions, falsely marked ml over one more."""
-        image, truth = batch
-        found = self._logits(image) > 0
+        *given, truth = batch
+        found = self._logits(given) > 0
         if truth.any():
             return 1 - 2 * (found & (truth > 0)).sum() / (found.sum() + truth.sum())
         false_ml = found.sum() / 1000.0
         return false_ml / (false_ml + 1)
 
-    def _logits(self, image: Tensor) -> Tensor:
-        image = (image / SCALE).contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.network(image).float()
+    def _logits(self, given: Sequence[Tensor]) -> Tensor:
+        with torch.autocast(given[0].device.type, torch.bfloat16, enabled=self.bf16):
+            return answer(self.network, given, self.inlets)

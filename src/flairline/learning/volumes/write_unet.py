@@ -14,9 +14,8 @@ from flairline.learning.calibration import Judged, calibrate
 from flairline.learning.card import Card, Table, curve_rows, lines, row
 from flairline.learning.loop import Curve, has_bf16
 from flairline.learning.model import WEIGHTS, ModelFolder
-from flairline.learning.volumes.sizes import Size
-from flairline.learning.volumes.unet import build, lesion_logits
-from flairline.synthesis.scan_store import read_scan
+from flairline.learning.volumes.sizes import SIZES, Inlets, Size
+from flairline.learning.volumes.unet import build, held_out, lesion_logits
 from flairline.synthesis.training import Z_RANGE
 
 
@@ -34,6 +33,10 @@ class Trained:
         File name -> sha256 of all that the scans were made from.
     start
         Configurations of the models whose mean the training started from; none: it started from nothing.
+    device
+        Where the calibration looks at the held-out scans.
+    minutes
+        The budget that the training was given.
     """
 
     state: Mapping[str, torch.Tensor]
@@ -44,15 +47,19 @@ class Trained:
     uses_patients_shapes: bool
     seed: int
     start: Sequence[Mapping[str, Any]] = ()
+    device: str = "cpu"
+    minutes: float = 0.0
 
 
 def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
     """Calibrate on the held-out synthetic scans and write weights, configuration and card."""
     size, curve = trained.size, trained.curve
-    network = build(size.features, size.folded)
+    inlets = Inlets(size.t1, size.placed)
+    network = build(size.features, size.folded, inlets)
     network.load_state_dict(trained.state)
-    network.eval()
-    judged = [_judge(network, stem) for stem in trained.held]
+    device = torch.device(trained.device)
+    network.eval().to(device)
+    judged = [_judge(network, inlets, device, stem, number) for number, stem in enumerate(trained.held)]
     config = {
         "size": asdict(size),
         "seed": trained.seed,
@@ -62,10 +69,59 @@ def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
         "started_from": [{key: config.get(key) for key in ANCESTOR} for config in trained.start],
         "calibration": calibrate(judged, np.random.default_rng(trained.seed)),
     }
-    model.write(method, {WEIGHTS: trained.state}, config, card(method, config).render())
+    config["command"] = _command(method, trained)
+    state = {name: _stored(tensor, size.half) for name, tensor in trained.state.items()}
+    model.write(method, {WEIGHTS: state}, config, card(method, config).render())
 
 
-ANCESTOR = ("size", "seed", "training", "started_from")
+def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    return tensor.half() if half and tensor.is_floating_point() else tensor
+
+
+def _command(method: str, trained: Trained) -> str:
+    """What anyone can type to make such a model again; a model is called by its preset and seed."""
+    started = [f"--start {_named(config)}" for config in trained.start]
+    shapes = ["--shape SHAPES..."] if trained.uses_patients_shapes else []
+    preset = next((name for name, size in SIZES.items() if size == trained.size), "other")
+    budget = [f"--max-minutes {trained.minutes:g}"] if trained.size.steps else []
+    words = [f"-o {preset}-{trained.seed}", f"--preset {preset}", *started, *shapes, f"--seed {trained.seed}", *budget]
+    return f"flairline fit {method} LABELS... {' '.join(words)}"
+
+
+def _named(config: Mapping[str, Any]) -> str:
+    """The folder that a model's command wrote; one of before commands were noted has no such name."""
+    command = config.get("command")
+    return str(command).split(" -o ")[1].split()[0] if command else f"{EARLIER}-{config['seed']}"
+
+
+def _earlier(config: Mapping[str, Any]) -> list[str]:
+    """Models that the commands start from and that no command makes, known by the hash of their weights."""
+    found = []
+    for model in _models(config.get("started_from")):
+        if model.get("command"):
+            found += [line for line in _earlier(model) if line not in found]
+        else:
+            line = f"{_named(model)} has the weights {model.get('weights_sha256', 'of a hash that was not noted')}"
+            found += [line] if line not in found else []
+    return found
+
+
+def recipe(config: Mapping[str, Any]) -> list[str]:
+    """The commands that make a model, first to last; models of before they were noted are not made again by any."""
+    commands: list[str] = []
+    for model in _models(config.get("started_from")):
+        commands += [command for command in recipe(model) if command not in commands]
+    return [*commands, config["command"]] if config.get("command") else commands
+
+
+def _models(started_from: Any) -> list[Mapping[str, Any]]:
+    """Models that a training started from; one alone was written without a list once."""
+    return [started_from] if isinstance(started_from, Mapping) else list(started_from or [])
+
+
+EARLIER = "EARLIER"
+"""What a model is called whose command was not noted."""
+ANCESTOR = ("size", "seed", "training", "started_from", "command", "weights_sha256")
 """What a configuration keeps of the models that the training started from, and they of theirs."""
 
 
@@ -75,9 +131,8 @@ def ancestors(config: Mapping[str, Any], depth: int = 0, listed: list[Any] | Non
     One that is in the list already is named again, without those below it.
     """
     listed = [] if listed is None else listed
-    start = config.get("started_from") or []
     lines = []
-    for model in [start] if isinstance(start, Mapping) else start:  # one alone: as written before there were several
+    for model in _models(config.get("started_from")):
         training, again = model["training"], ", as above" if model in listed else ""
         indent = "  " * depth + "- "
         if training["steps"]:
@@ -94,10 +149,10 @@ def ancestors(config: Mapping[str, Any], depth: int = 0, listed: list[Any] | Non
     return lines
 
 
-def _judge(network: torch.nn.Module, stem: Path) -> Judged:
-    image, truth = read_scan(stem)
-    logits = lesion_logits(network, image, torch.device("cpu"), has_bf16())
-    return Judged(logits, truth, image > Z_RANGE[0])
+def _judge(network: torch.nn.Module, inlets: Inlets, device: torch.device, stem: Path, number: int) -> Judged:
+    seen, truth = held_out(stem, number)
+    logits = lesion_logits(network, seen, device, has_bf16(), inlets)
+    return Judged(logits, truth, seen.image > Z_RANGE[0])
 
 
 def card(method: str, config: Mapping[str, Any]) -> Card:
@@ -110,7 +165,7 @@ def card(method: str, config: Mapping[str, Any]) -> Card:
         about=(
             f"A 3-D residual U-Net (MONAI, features {list(size['features'])}{folded}) that\ngives each voxel of a"
             " skull-stripped FLAIR its probability of lesion. It was trained on synthesised scans only and has\nnever"
-            " seen a scan of a person."
+            f" seen a scan of a person.{_inlets_in_words(Inlets.of(size))}"
         ),
         intended_use=(
             "Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,\n"
@@ -129,12 +184,21 @@ def card(method: str, config: Mapping[str, Any]) -> Card:
     )
 
 
+PLACED = (
+    "\nIt is told where in the atlas MNI152 a voxel lies, what tissue is usual there, and how bright the other side is."
+)
 TEMPLATE = "One more anatomy was the average brain in nilearn's wheel (MNI152 2009a: grey and white matter, no skull)."
 RAISED = "A scan whose largest expected Dice, by its own probabilities, is more than twice that is cut at half of it."
 WEAK_ON = (
     "**Weak on.** Dark lesions and cavities, tumour cores as bright as grey matter, lesions below .1 ml wherever they"
     " lie\n(cortical and juxtacortical ones above all), averages of many scans. Scans after surgery were not measured."
 )
+
+
+def _inlets_in_words(inlets: Inlets) -> str:
+    """What the network takes beside the FLAIR."""
+    t1 = "\nWhere there is a T1 it is looked at, too." if inlets.t1 else ""
+    return t1 + (PLACED if inlets.placed else "")
 
 
 def _data(config: Mapping[str, Any]) -> str:
@@ -152,14 +216,26 @@ def _data(config: Mapping[str, Any]) -> str:
 def _history(config: Mapping[str, Any]) -> str:
     """How the weights came about: minutes, models before them."""
     training, start = config["training"], "\n".join(ancestors(config))
+    again = _again(config)
     if not training["steps"]:
-        return f"No step: the weights are the mean of those of these models.\n\n{start}"
+        return f"No step: the weights are the mean of those of these models.\n\n{start}{again}"
     before = f"\nIt started from the mean of these models:\n\n{start}\n\n" if start else ""
     minutes, batch = f"{training['seconds'] / 60:.1f} minutes", config["size"]["batch"]
     return (
         f"{minutes}, seed {config['seed']}, batches of {batch} crops of 96 mm.\n{before}The weights are those of the"
-        " last step. Validation (one minus Dice, lesion-free scans by false-positive volume):"
+        f" last step.{again} Validation (one minus Dice, lesion-free scans by false-positive volume):"
     )
+
+
+def _again(config: Mapping[str, Any]) -> str:
+    """The commands that make the model again; none in folders of before they were noted."""
+    commands = recipe(config)
+    if not commands:
+        return ""
+    shown = "\n".join(f"    {command}" for command in commands)
+    made = "this command" if len(commands) == 1 else "these commands"
+    earlier = "".join(f"\n{line}." for line in _earlier(config))
+    return f"\n\nMade by {made}, and made again by the same:\n\n{shown}\n{earlier}\n"
 
 
 def _calibration(calibration: Mapping[str, Any]) -> str:
