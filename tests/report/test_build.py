@@ -9,9 +9,20 @@ import numpy as np
 import pytest
 
 from flairline import registry
+from flairline.imaging.changes import NEW
 from flairline.postprocess.calibrated import RAISED
 from flairline.report import build, templates
-from flairline.report.pages import CohortPage, CohortScan, Curve, Document, LabelMap, ScanPage
+from flairline.report.comparison import Comparison, KindSum, LesionChange, Registered, VisitFacts, verdict_of
+from flairline.report.pages import (
+    CohortPage,
+    CohortScan,
+    ComparisonPage,
+    Curve,
+    Document,
+    LabelMap,
+    ScanPage,
+    VisitImages,
+)
 from flairline.report.sections import methods
 from flairline.summary import Summary
 from flairline.types import Mask, Scan, Space, Threshold, Volume
@@ -251,15 +262,32 @@ def test_atlas_makes_a_flicker_and_its_absence_none(make_page):
     assert 'id="flicker"' not in build.scan_page(page)
 
 
+def two_visits(page: ScanPage) -> ComparisonPage:
+    """The page's scan twice, with a lesion that was not there before and hostile words."""
+    facts = VisitFacts(EVIL, 1.0, 1, 1000.0, (1.0, 1.0, 1.0), 0.5)
+    change = LesionChange(1, NEW, 0.0, 1.0, 0.1, (), (1,), "right", EVIL, (1.0, 2.0, 3.0), (), (1.0, 2.0, 3.0))
+    sums = {NEW: KindSum(1, 0.0, 1.0)}
+    comparison = Comparison(
+        EVIL, facts, facts, 1.0, 0.1, verdict_of(1.0, 0.1), sums, (change,), Registered(1.0, 2.0, 0.98), EVIL
+    )
+    before, after = (
+        VisitImages(page.scan.flair, page.scan.brain, {NEW: area})
+        for area in (np.zeros_like(page.mask.array), page.mask.array)
+    )
+    return ComparisonPage(comparison, before, after)
+
+
 @pytest.mark.parametrize("name", registry.names("report.sections"))
 def test_every_section_speaks_of_one_kind_of_page_or_of_both(name, make_page):
     render = registry.load("report.sections", name)
     page = make_page()
     scan_part = render(replace(page, atlas=page.scan.flair))
     cohort_part = render(full_cohort())
-    parts = [part for part in (scan_part, cohort_part) if part is not None]
+    visits_part = render(two_visits(page))
+    parts = [part for part in (scan_part, cohort_part, visits_part) if part is not None]
     assert parts, "a section that never says anything"
-    assert (name.startswith("cohort_")) == (scan_part is None)
+    assert name.startswith(("cohort_", "comparison_")) == (scan_part is None)
+    assert not name.startswith("comparison_") or visits_part is not None
     assert render(CohortPage("empty")) is None or name == "cohort_head"
     for part in parts:
         assert part.anchor

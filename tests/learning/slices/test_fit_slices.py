@@ -21,6 +21,7 @@ from flairline.learning.loop import Budget, Objective, steps_done, train
 from flairline.learning.model import Source
 from flairline.learning.run import TrainingRun
 from flairline.learning.slices import fit_slices
+from flairline.learning.slices.presets import TRAININGS
 from flairline.learning.slices.slice_cache import OPEN_SCANS, SliceStore, TrainingSlices, ValidationSlices, store_slices
 from flairline.learning.slices.slices import SliceGrid, to_slices
 
@@ -444,7 +445,7 @@ def test_a_constant_rate_stays_and_a_falling_one_falls():
 
 
 def test_the_paper_presets_budget_is_in_epochs_the_others_in_steps():
-    paper = fit_slices._budget(fit_slices.TRAININGS["paper"], slices=80, max_minutes=5)
+    paper = fit_slices._budget(TRAININGS["paper"], slices=80, max_minutes=5)
     assert (paper.steps, paper.validate_every, paper.patience, paper.schedule) == (10_000, 10, 5, "constant")
-    small = fit_slices._budget(fit_slices.TRAININGS["small"], slices=80, max_minutes=5)
+    small = fit_slices._budget(TRAININGS["small"], slices=80, max_minutes=5)
     assert (small.steps, small.validate_every, small.schedule) == (20_000, 100, "cosine")
