@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 
 from flairline import registry
-from flairline.imaging.changes import NEW
+from flairline.imaging.changes import KINDS, NEW
 from flairline.postprocess.calibrated import RAISED
 from flairline.report import build, templates
-from flairline.report.comparison import Comparison, KindSum, LesionChange, Registered, VisitFacts, verdict_of
+from flairline.report.comparison import (
+    Comparison,
+    KindSum,
+    LesionChange,
+    Registered,
+    VisitFacts,
+    verdict_of,
+)
 from flairline.report.pages import (
     CohortPage,
     CohortScan,
@@ -266,7 +273,7 @@ def two_visits(page: ScanPage) -> ComparisonPage:
     """The page's scan twice, with a lesion that was not there before and hostile words."""
     facts = VisitFacts(EVIL, 1.0, 1, 1000.0, (1.0, 1.0, 1.0), 0.5)
     change = LesionChange(1, NEW, 0.0, 1.0, 0.1, (), (1,), "right", EVIL, (1.0, 2.0, 3.0), (), (1.0, 2.0, 3.0))
-    sums = {NEW: KindSum(1, 0.0, 1.0)}
+    sums = {kind: KindSum(int(kind == NEW), 0.0, float(kind == NEW)) for kind in KINDS}
     comparison = Comparison(
         EVIL, facts, facts, 1.0, 0.1, verdict_of(1.0, 0.1), sums, (change,), Registered(1.0, 2.0, 0.98), EVIL
     )
