@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 from flairline.cohort import derivatives
@@ -15,6 +12,7 @@ from flairline.cohort.state import STATES, path_of, read_state
 from flairline.errors import GridError, InputError
 from flairline.io.files import sha256
 from flairline.io.nifti import read_mask, read_volume
+from flairline.report.segmented import read_object
 from flairline.segmentation import SOURCES, Found
 from flairline.summary import SUMMARY, Summary
 from flairline.types import Mask, Volume
@@ -114,7 +112,7 @@ def _segmented(folder: Path) -> _Files:
     if not (folder / SUMMARY).exists():
         msg = f"Wanted a finished subject, but {folder} has no {SUMMARY}: it failed or was cut off. Segment it again."
         raise InputError(msg)
-    known = _object(folder / SOURCES) if (folder / SOURCES).exists() else {}
+    known = read_object(folder / SOURCES)
     flair = folder / str(known["flair"]) if "flair" in known else None
     name = folder.resolve().name
     return _Files(name, folder / SUMMARY, folder / "brain.nii.gz", folder / "mask.nii.gz", flair)
@@ -141,20 +139,8 @@ def _of_bids(root: Path, folder: Path) -> _Files:
     if state.status == "failed":
         msg = f"Wanted a finished scan, but {visit.name} failed: {state.error} Mend that and run the participant level."
         raise InputError(msg)
-    raw = _object(root / DESCRIPTION).get("DatasetLinks", {}).get(derivatives.RAW, "")
+    raw = read_object(root / DESCRIPTION).get("DatasetLinks", {}).get(derivatives.RAW, "")
     flair = Path(unquote(urlparse(raw).path)) / state.inputs["flair"].path if raw else None
     brain, mask = (root / derivatives.mask_path(visit, what) for what in ("desc-brain", "label-lesion"))
     summary = root / derivatives.summary_path(visit)
     return _Files(visit.name, summary, brain, mask, flair, f"sub-{visit.subject}")
-
-
-def _object(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict):
-            return content
-        reason = "it holds no object"
-    except (OSError, ValueError) as error:
-        reason = str(error)
-    msg = f"Cannot read {path}: {reason}. Run the command that made it again."
-    raise InputError(msg)
