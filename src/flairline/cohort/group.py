@@ -55,7 +55,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "truth_ml": {"Description": "Volume of what a rater drew", "Units": "mL"},
     "dice": {"Description": "Overlap with what a rater drew, at the scan's own threshold"},
     "seconds": {"Description": "Time that the scan took", "Units": "s"},
-    "peak_mb": {"Description": "Most memory of the process meanwhile", "Units": "MB"},
+    "peak_mb": {
+        "Description": "Most memory of the process meanwhile; where the system keeps no such peak, since it began",
+        "Units": "MB",
+    },
     "error": {"Description": "Why it failed"},
 }
 """The columns that every table of scans has."""

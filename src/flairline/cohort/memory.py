@@ -11,7 +11,11 @@ PROC = Path("/proc/self")
 
 
 def forget_peak() -> None:
-    """Start anew: the next peak is that of what comes now. Does nothing where the system cannot."""
+    """Start anew: the next peak is that of what comes now.
+
+    Does nothing where the system cannot: not Linux, or a sandbox that has no `clear_refs` or ignores
+    it. `peak_mb` is then the most since the process began, which no scan exceeded.
+    """
     with contextlib.suppress(OSError):
         (PROC / "clear_refs").write_text("5", encoding="ascii")
 
