@@ -20,9 +20,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from flairline import recipes, registry
@@ -72,15 +73,16 @@ class Zoo:
     Attributes
     ----------
     healthy, patients
-        Tables of cases to learn from; `patients` have lesions, of which the table says nothing.
+        Make and name a table of cases to learn from, when it is asked for; `patients` have lesions, of which the table
+        says nothing.
     tables
         Of cases to judge on.
     """
 
     out: Path
     results: Path
-    healthy: Path
-    patients: Path
+    healthy: Callable[[], Path]
+    patients: Callable[[], Path]
     tables: tuple[Path, ...]
     people: int
     preset: str
@@ -139,7 +141,7 @@ def train(zoo: Zoo, family: str) -> Path:
     own.parent.mkdir(parents=True, exist_ok=True)
     if not own.is_symlink():  # keyed by content: cut once for all
         own.symlink_to(shared.resolve(), target_is_directory=True)
-    table = zoo.patients if family in FROM_PATIENTS else zoo.healthy
+    table = zoo.patients() if family in FROM_PATIENTS else zoo.healthy()
     budget = ("--max-minutes", str(zoo.budget(family)), "--preset", zoo.preset)
     command = [FLAIRLINE, "fit", family, "--cases", str(table), "-o", str(folder), *budget]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
@@ -304,17 +306,17 @@ def _on_grid_of(truth: Path, flair: Path, target: Path) -> Path:
 
 def real_zoo(out: Path, results: Path, people: int, preset: str | None, data: Path) -> Zoo:
     """The zoo on synthetic people and real scans; people and tables that are there stay."""
-    tables = []
-    for name, lesions, seed in (("healthy", False, 0), ("patients", True, WITH_LESIONS_SEED)):
+
+    def made(name: str, lesions: bool, seed: int) -> Path:
         folder = out / "people" / name
         synthesise_people(People(folder, lesions=lesions, seed=seed), people, jobs=2)
-        tables.append(table_of(out / f"{name}.csv", Bids(folder).scans(), with_truth=not lesions))
-    healthy, patients = tables
+        return table_of(out / f"{name}.csv", Bids(folder).scans(), with_truth=not lesions)
+
     return Zoo(
         out,
         results,
-        healthy,
-        patients,
+        partial(made, "healthy", False, 0),
+        partial(made, "patients", True, WITH_LESIONS_SEED),
         real_tables(data, out),
         people,
         preset or _usual_preset(),
@@ -329,8 +331,8 @@ def quick_zoo(out: Path, results: Path) -> Zoo:
     return Zoo(
         out,
         results,
-        table_of(out / "healthy.csv", healthy),
-        table_of(out / "learn-from-patients.csv", patients, with_truth=False),
+        partial(table_of, out / "healthy.csv", healthy),
+        partial(table_of, out / "learn-from-patients.csv", patients, with_truth=False),
         (table_of(out / "mslub.csv", [replace(case, dataset="mslub") for case in patients]),),
         people=3,
         preset="test",

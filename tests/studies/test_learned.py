@@ -145,10 +145,10 @@ def test_the_figure_has_lines_marks_and_hollow_ones(tables, found):
 
 def test_a_method_that_must_learn_from_patients_gets_no_truth(learned, tmp_path):
     zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
-    with zoo.patients.open() as file:
+    with zoo.patients().open() as file:
         rows = list(csv.DictReader(file))
     assert rows and "truth" not in rows[0] and Path(rows[0]["flair"]).exists()
-    with zoo.healthy.open() as file:
+    with zoo.healthy().open() as file:
         assert "truth" in next(csv.reader(file))
     assert (zoo.budget("ae_dense"), learned.MINUTES, learned.LONGER["fanogan"]) == (0.2, 4.0, 10.0)
 
@@ -198,7 +198,7 @@ def test_a_training_that_left_scans_out_is_one_and_one_without_a_model_is_none(l
         with pytest.raises(learned.FlairlineError, match="fit segae made no model"):
             learned.train(zoo, "segae")
     (_, _, family, _, table, *_), *_ = asked
-    assert (family, table) == ("segae", str(zoo.patients))
+    assert (family, table) == ("segae", str(zoo.patients()))
 
 
 def test_a_scan_that_cannot_be_judged_is_named_and_the_others_count(learned, tmp_path):
