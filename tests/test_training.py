@@ -22,8 +22,8 @@ def healthy(tmp_path_factory):
     [
         ("zscore", {"scans": ["a.nii.gz"]}, {}, "zscore needs no training"),
         ("synthetic_unet", {"scans": ["a.nii.gz"]}, {}, "synthetic_unet learns from label maps"),
-        ("vae", {"shapes": ["lesion.nii.gz"]}, {}, "--shape and --start are for synthetic_unet, and vae learns from"),
-        ("vae", {}, {"start": ("model",)}, "--shape and --start are for synthetic_unet, and vae learns from scans"),
+        ("vae", {"shapes": ["lesion.nii.gz"]}, {}, "--start are for synthetic_unet, and vae learns from"),
+        ("vae", {}, {"start": ("model",)}, "--unlabelled and --start are for synthetic_unet, and vae learns"),
         ("vae", {}, {}, "at least 2 patients"),
         ("vae", {}, {"preset": "huge"}, "No preset is called 'huge'. Known: paper, small, test"),
         ("atlas_zscore", {}, {"device": "cuda"}, "atlas_zscore learns on the CPU alone, but --device cuda was given"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flairline import registry
@@ -33,6 +33,8 @@ class Material:
         Files of whole-head label maps.
     shapes
         Lesion masks of other patients, to draw lesions from beside label maps.
+    unlabelled
+        Rows of a table of real scans without labels, beside label maps, to learn from what a model is sure of.
     lesion_free_slices
         Learn from patients' slices without lesions by their truths.
     brain
@@ -43,6 +45,7 @@ class Material:
     cases: Sequence[Case] = ()
     label_maps: Sequence[Path] = ()
     shapes: Sequence[Path] = ()
+    unlabelled: Sequence[Case] = ()
     lesion_free_slices: bool = False
     brain: str = "auto"
 
@@ -80,12 +83,15 @@ def train_model(method: str, run: TrainingRun, material: Material) -> Path:
         if not material.label_maps or material.lesion_free_slices:
             msg = f"{method} learns from label maps. Name their files: flairline fit {method} LABELS... -o MODEL."
             raise InputError(msg)
-        chosen.train(LabelMaps(tuple(material.label_maps), tuple(material.shapes)), run)
+        unlabelled = None
+        if material.unlabelled:
+            unlabelled = training_data(replace(material, scans=(), cases=material.unlabelled), run.work / "brains")
+        chosen.train(LabelMaps(tuple(material.label_maps), tuple(material.shapes), unlabelled), run)
     else:
-        if material.shapes or run.start:
+        if material.shapes or material.unlabelled or run.start:
             msg = (
-                f"--shape and --start are for {_learning_from(LABEL_MAPS)}, and {method} learns from scans. Leave them"
-                " out."
+                f"--shape, --unlabelled and --start are for {_learning_from(LABEL_MAPS)}, and {method} learns from"
+                " scans. Leave them out."
             )
             raise InputError(msg)
         chosen.train(training_data(material, run.work / "brains"), run)

@@ -17,6 +17,7 @@ from flairline.cases.people import People, make_person, synthesise_people
 from flairline.datasets.bids import Dataset
 from flairline.errors import InputError
 from flairline.io.nifti import read_mask, read_volume
+from flairline.synthesis.anatomy import to_classes
 
 ONE_MM = (1.0, 1.0, 1.0)
 
@@ -167,7 +168,7 @@ def test_people_of_heads_have_a_head_and_those_of_the_atlas_none(tmp_path, patie
     flair, brain = read_volume(case.flair).array, read_mask(case.brain).array
     assert (flair[~brain] > 0).mean() > 0.5
     stripped = np.where(head_of_labels() > 500, 0, head_of_labels())
-    monkeypatch.setattr(making, "_atlas_classes", lambda: making.tissue.to_classes(stripped))
+    monkeypatch.setattr(making, "_atlas_classes", lambda: to_classes(stripped))
     make_person(People(tmp_path), 0)
     (case,) = Dataset(tmp_path).cases()
     flair, brain = read_volume(case.flair).array, read_mask(case.brain).array

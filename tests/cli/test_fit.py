@@ -116,7 +116,7 @@ def test_it_learns_from_a_data_set_on_disk(flairline, healthy, tmp_path, with_tr
         ([], "Wanted scans, --cases TABLE or --dataset NAME=DIR"),
         (["one"], "at least 2 patients"),
         (["all", "--preset", "huge"], "No preset is called 'huge'. Known: paper, small, test"),
-        (["all", "--shape", "lesion.nii.gz"], "--shape and --start are for synthetic_unet"),
+        (["all", "--shape", "lesion.nii.gz"], "--shape, --unlabelled and --start are for synthetic_unet"),
         (["all", "--device", "banana"], "Wanted the device 'banana'"),
         (["missing"], "nowhere.nii.gz"),
     ],

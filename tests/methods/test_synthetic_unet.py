@@ -196,6 +196,22 @@ def test_training_resumes_from_its_checkpoint_with_its_seed(trained):
     assert (folder / "weights.safetensors").read_bytes() == before  # all its steps were done already
 
 
+def test_a_label_map_that_cannot_be_read_is_left_out_and_said(trained, tmp_path, monkeypatch):
+    from flairline.learning.volumes import fit_unet
+
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(trained[1][0].read_bytes()[:200])
+    told, setups = [], []
+    monkeypatch.setattr(TrainingRun, "note_setup", lambda run, setup, done: setups.append(setup))
+    monkeypatch.setattr(fit_unet, "fill_cache", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        train([broken, *trained[1]], tmp_path / "model", left_out=lambda scan, why: told.append((scan, why)))
+    assert [scan for scan, _ in told] == ["broken.nii.gz"] and "\n" not in told[0][1]
+    assert len(setups[0]["label maps"]) == 3
+    with pytest.raises(InputError, match="at least 3 label maps"):
+        train([broken, *trained[1][1:]], tmp_path / "fewer")
+
+
 @pytest.mark.parametrize("change", ["seed", "label maps", "shapes"])
 def test_synthetic_scans_of_another_training_are_not_used(trained, tmp_path, monkeypatch, change):
     """The folder has scans already; what config.json says was learned from must be what was."""

@@ -127,10 +127,21 @@ def test_a_t1_is_seen_in_half_widths_from_its_median_and_is_nothing_outside(clas
     assert np.abs(t1_widths(image * 0, brain)).max() == 0
 
 
-def test_lesions_of_white_matter_are_drawn_tighter_than_tumours(classes):
+@pytest.mark.parametrize(("height", "at_half"), [(1.0, 0.5), (0.7, 0.35), (0.4, 0.25)])
+def test_lesions_of_white_matter_end_at_half_of_their_height_and_tumours_where_they_end(classes, height, at_half):
     plan = draw(classes, np.random.default_rng(0))
-    share = np.linspace(0, 1, 101, dtype=np.float32).reshape(101, 1, 1)
+    share = np.zeros((21, 9, 9), np.float32)
+    share[1:20] = height * np.minimum(1, np.linspace(0, 6, 19, dtype=np.float32)).reshape(19, 1, 1)
     rendered = Rendered({}, share >= 0, share, np.zeros(share.shape, np.int32))
-    for kinds, least in ((("tumour",), 0.25), (("punctate", "confluent"), 0.35), (("punctate", "tumour"), 0.25)):
+    for kinds, least in ((("tumour",), 0.25), (("punctate", "confluent"), at_half), (("punctate", "tumour"), 0.25)):
         found = truth_of(replace(plan, lesions=tuple(DrawnLesion(kind) for kind in kinds)), rendered)
-        assert share[found].min() == pytest.approx(least)
+        assert share[found].max() == pytest.approx(height)
+        assert least - 0.001 <= share[found].min() < least + 0.34 * height
+
+
+def test_a_faint_small_lesion_is_not_lost_to_half_of_its_height(classes):
+    plan = replace(draw(classes, np.random.default_rng(0)), lesions=(DrawnLesion("punctate"),))
+    share = np.zeros((15, 15, 15), np.float32)
+    share[7, 7, 7], share[7, 7, 8] = 0.45, 0.3
+    found = truth_of(plan, Rendered({}, share >= 0, share, np.zeros(share.shape, np.int32)))
+    assert found.sum() == 2

@@ -21,10 +21,11 @@ from flairline import executor
 from flairline.cases import people_bids
 from flairline.errors import InputError
 from flairline.io.files import prepare_folder, sha256, write_json
-from flairline.io.nifti import read_volume, write_counts, write_mask
-from flairline.synthesis import anatomy as tissue
+from flairline.io.nifti import write_counts, write_mask
+from flairline.synthesis.anatomy import SOFT
 from flairline.synthesis.contrast import CHANNELS
 from flairline.synthesis.fields import scaled
+from flairline.synthesis.label_map import read_label_map
 from flairline.synthesis.mni_classes import NAME as ATLAS
 from flairline.synthesis.mni_classes import mni_classes
 from flairline.synthesis.plan import ScanPlan
@@ -33,7 +34,7 @@ from flairline.synthesis.scanner import BrainMask
 from flairline.synthesis.training import draw, truth_of
 from flairline.types import Mask, Progress, Space, no_progress
 
-VERSION = 1
+VERSION = 2
 """Goes up when the same seed gives other people, so that no folder mixes both."""
 STAMP = Path("code") / "synthesise.json"
 """What the people of a folder are made of."""
@@ -41,8 +42,6 @@ WHITE = (200, 1200)
 """Range of what white matter is stored as; scanners have no unit."""
 MOST = 32767
 """Brightest value of a file."""
-SPACING_TOLERANCE_MM = 0.05
-"""How far a label map's voxels may be from 1 mm."""
 BRAIN_LEVEL = 0.35
 """Where the brain, smoothed by 3 mm, is above this, is the mask: sulci belong to it, the dura does not."""
 
@@ -125,7 +124,7 @@ def make_person(people: People, number: int) -> str:
     rng = np.random.default_rng((people.seed, number))
     plan = _with_right_mask(draw(classes, rng, None, people.lesions, people.channels))
     rendered = render(plan)
-    has_head = bool((classes >= tissue.SOFT).any())
+    has_head = bool((classes >= SOFT).any())
     space = space_of(plan)
     white = int(np.random.default_rng((people.seed, number, VERSION)).integers(*WHITE))
     truth = Mask(truth_of(plan, rendered), space)
@@ -216,13 +215,4 @@ def _atlas_classes() -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=32)
 def _classes_of(path: Path) -> NDArray[np.uint8]:
-    """Classes of a label map's file. Raises `InputError` if it is none, or of other voxels than 1 mm."""
-    volume = read_volume(path)
-    if any(abs(side - 1) > SPACING_TOLERANCE_MM for side in volume.space.spacing_mm):
-        sides = " x ".join(f"{side:.3g}" for side in volume.space.spacing_mm)
-        msg = f"Wanted a label map at 1 mm, but {path} has voxels of {sides} mm. Resample it by nearest neighbour."
-        raise InputError(msg)
-    if not np.isin(volume.array, tissue.FREESURFER[tissue.WHITE]).any():
-        msg = f"Wanted a label map with FreeSurfer's numbers (2 and 41: white matter), but {path} has none of these."
-        raise InputError(msg)
-    return tissue.to_classes(volume.array)
+    return read_label_map(path)

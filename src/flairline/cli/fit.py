@@ -49,6 +49,14 @@ def command(
         list[Path] | None,
         typer.Option("--shape", help="Lesion mask of another patient to synthesise from (label maps); repeat."),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabelled",
+            metavar="CASES.csv",
+            help="Real scans to learn from what the model to start from is sure of (label maps); truths are not read.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
 ) -> None:
     """Train a method on healthy scans and write a model folder. No lesion label is ever learned from.
@@ -66,6 +74,7 @@ def command(
         scans=scans or (),
         label_maps=scans or (),
         shapes=shapes or (),
+        unlabelled=() if unlabelled is None else cases_of_table(unlabelled),
         lesion_free_slices=lesion_free_slices,
         brain=brain,
     )

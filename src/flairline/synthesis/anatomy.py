@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from flairline.errors import InputError
+
 CLASSES = (
     "outside",
     "csf",
@@ -36,7 +38,7 @@ FREESURFER = {
     CSF: (24,),
     VENTRICLE: (4, 5, 14, 15, 43, 44, 72),
     CHOROID: (31, 63, 136, 137, 163, 164),
-    CORTEX: (3, 42),
+    CORTEX: (3, 42, *range(1000, 1036), *range(2000, 2036)),  # aparc+aseg tells its parcels apart
     WHITE: (2, 25, 41, 57, 77, 85),  # 25, 57 and 77 are lesions of the person whose map it is
     CEREBELLAR_CORTEX: (8, 47),
     CEREBELLAR_WHITE: (7, 46),
@@ -51,6 +53,8 @@ FREESURFER = {
     SKIN: (512, 515, 516),
 }
 """FreeSurfer's numbers (and SynthSeg's for the head) -> class. Other numbers above zero are soft tissue."""
+MOST_NUMBER = 20_000
+"""Above FreeSurfer's largest; what is higher is soft tissue, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +89,19 @@ def labelled(classes: NDArray[np.uint8], to_atlas: NDArray[np.float64] | None = 
 
 
 def to_classes(labels: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """FreeSurfer's numbers -> `CLASSES`, cropped to the brain and 10 voxels around it."""
-    numbers = labels.astype(np.int32)
-    table = np.full(max(int(numbers.max()) + 1, 1024), SOFT, dtype=np.uint8)
+    """FreeSurfer's numbers -> `CLASSES`, cropped to the brain and 10 voxels around it.
+
+    Raises `InputError` where no number is one of a brain.
+    """
+    numbers = np.clip(np.nan_to_num(labels), 0, MOST_NUMBER).astype(np.int32)
+    table = np.full(MOST_NUMBER + 1, SOFT, dtype=np.uint8)
     table[0] = OUTSIDE
     for index, known in FREESURFER.items():
         table[list(known)] = index
-    classes = table[np.maximum(numbers, 0)]
+    classes = table[numbers]
+    if not ((classes >= VENTRICLE) & (classes <= HIPPOCAMPUS)).any():
+        msg = "Wanted a label map, but no voxel has a number that FreeSurfer gives a brain. Give another file."
+        raise InputError(msg)
     return cropped(classes)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from flairline.imaging.boxes import box_of
 from flairline.io.files import write_json
@@ -21,10 +22,12 @@ from flairline.io.store import content_key
 from flairline.synthesis.contrast import CHANNELS
 from flairline.synthesis.training import synthesise
 
-VERSION = 3
+VERSION = 4
 """Goes up when the same seed gives other scans, so that old ones are made anew."""
 LESION_FREE_SHARE = 0.15
 """Share of the synthetic scans that have no lesion."""
+PLACES = 200
+"""So many voxels of its lesions are noted of each scan."""
 MARGIN_VOXELS = 2
 """Around the brain, of what is kept."""
 
@@ -39,10 +42,13 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A scan of the cache, cut to its brain: FLAIR and T1 in half-widths and truth (x, y, z), and where it lies."""
+    """A scan of the cache, cut to its brain: FLAIR and T1 in half-widths and truth (x, y, z), and where it lies.
+
+    A truth is 0 or 1; of a real scan also -1, where nothing is said.
+    """
 
     image: NDArray[np.float16]
-    truth: NDArray[np.bool_]
+    truth: NDArray[np.bool_] | NDArray[np.int8]
     t1: NDArray[np.float16]
     vox_to_atlas: NDArray[np.float64]
 
@@ -112,15 +118,39 @@ def _make(job: tuple[Path, int, int]) -> None:
     assert scan.t1 is not None and scan.vox_to_atlas is not None
     # The whole grid where a mask has nothing left.
     where = box_of(scan.brain, MARGIN_VOXELS) if scan.brain.any() else (slice(None),) * 3
-    for name, array in (("image", scan.image), ("truth", scan.truth), ("t1", scan.t1)):
-        part = stem.with_suffix(f".{name}.part.npy")
-        np.save(part, np.ascontiguousarray(array[where]))
-        os.replace(part, stem.with_suffix(f".{name}.npy"))
-    voxels = np.argwhere(scan.truth[where])
-    picked = voxels[rng.choice(len(voxels), min(200, len(voxels)), replace=False)] if len(voxels) else voxels
     moved = np.eye(4)
     moved[:3, 3] = [part.start or 0 for part in where]
-    write_json(stem.with_suffix(".json"), {"lesion_voxels": picked, "vox_to_atlas": scan.vox_to_atlas @ moved})
+    cut = Stored(scan.image[where], scan.truth[where], scan.t1[where], scan.vox_to_atlas @ moved)
+    store_scan(stem, cut, places_of_lesions(scan.truth[where], rng))
+
+
+def places_of_lesions(truth: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.integer]:
+    """Voxels (n, 3) to cut crops around: half of them anywhere in what is lesion, half in one lesion as often as in
+    another, however small it is.
+    """
+    voxels = np.argwhere(truth)
+    if not len(voxels):
+        return voxels
+    number = ndimage.label(truth, np.ones((3, 3, 3), bool))[0][truth]
+    anywhere = rng.choice(len(voxels), min(PLACES // 2, len(voxels)), replace=False)
+    sizes = np.bincount(number)[number]
+    one_each = rng.choice(len(voxels), PLACES // 2, p=(1 / sizes) / (1 / sizes).sum())
+    return voxels[np.concatenate([anywhere, one_each])]
+
+
+def store_scan(stem: Path, scan: Stored, lesion_voxels: NDArray[np.integer]) -> None:
+    """Write a scan, each file whole or not at all, the one that says that it is there last.
+
+    Parameters
+    ----------
+    lesion_voxels
+        Voxels (n, 3) to cut crops around.
+    """
+    for name, array in (("image", scan.image), ("truth", scan.truth), ("t1", scan.t1)):
+        part = stem.with_suffix(f".{name}.part.npy")
+        np.save(part, np.ascontiguousarray(array))
+        os.replace(part, stem.with_suffix(f".{name}.npy"))
+    write_json(stem.with_suffix(".json"), {"lesion_voxels": lesion_voxels, "vox_to_atlas": scan.vox_to_atlas})
 
 
 def open_scan(stem: Path) -> Stored:

@@ -12,6 +12,8 @@ from flairline.synthesis.lesions import Blob
 
 BLURRED_SHARE = 0.125
 """Share of the scans that are blurred along every axis, by up to 2 mm (standard deviation)."""
+AVERAGE_SHARE = 0.3
+"""Share of these that are averages of many scans: blurred by up to 3 mm, and without noise of their own."""
 THICKEST_MM = 8.5
 NEAREST_SHARE = 0.3
 """Share of the scans with thick slices that are brought to 1 mm by nearest neighbour."""
@@ -120,8 +122,11 @@ def draw_scanner(rng: np.random.Generator, of_fields: np.random.Generator, axes:
     sigmas = [in_plane] * 3
     sigmas[thick_axis] = max(in_plane, thick_mm / 2.355)
     if rng.random() < BLURRED_SHARE:  # 2 mm scans, averages of several
-        wide = float(rng.uniform(0.7, 2.0))
+        average = rng.random() < AVERAGE_SHARE
+        wide = float(rng.uniform(1.0, 3.0) if average else rng.uniform(0.7, 2.0))
         sigmas = [max(sigma, wide) for sigma in sigmas]
+        if average:
+            noise = replace(noise, sd=noise.sd * float(rng.uniform(0, 0.2)))
     slices = None
     if thick_mm > 1.5:
         gap = float(rng.uniform(0.9, 1.2))

@@ -33,8 +33,10 @@ Z_RANGE = (-5.0, 10.0)
 """The network sees normal tissue at 0, in half-widths, cut off here; outside the brain is as dark as CSF."""
 MIN_LESION = 0.25
 """A voxel belongs to the truth where at least this share of it is lesion, after the blur of the scan's resolution."""
-TRUTH_FROM = dict.fromkeys(("periventricular", "punctate", "juxtacortical", "confluent", "cortical"), 0.35)
-"""The same for lesions whose borders raters draw at half of their height; a scan's least counts for all of it."""
+AT_HALF_HEIGHT = ("periventricular", "punctate", "juxtacortical", "confluent", "cortical")
+"""Kinds of lesions whose borders raters draw where they have fallen to half; only where a scan has no other kinds."""
+NEARBY = 7
+"""Voxels, along each axis, of the cube in which a lesion's height is looked for."""
 T1_RANGE = (-5.0, 5.0)
 """The network sees a T1's median at 0, in half-widths, cut off here."""
 STIFF_MM = 12.0
@@ -101,9 +103,13 @@ def synthesise(
 
 
 def truth_of(plan: ScanPlan, rendered: Rendered) -> NDArray[np.bool_]:
-    """Voxels of the brain of which lesion is at least the share that the scan's lesions ask for: `TRUTH_FROM`."""
-    least = min((TRUTH_FROM.get(lesion.kind, MIN_LESION) for lesion in plan.lesions), default=MIN_LESION)
-    return (rendered.share >= least) & rendered.brain
+    """Voxels of the brain of which at least `MIN_LESION` is lesion; in diseases of white matter, half of what is there
+    nearby, if that is more: an edge is where a blurred border has fallen to half of its height.
+    """
+    marked = (rendered.share >= MIN_LESION) & rendered.brain
+    if plan.lesions and all(lesion.kind in AT_HALF_HEIGHT for lesion in plan.lesions):
+        marked &= rendered.share >= 0.5 * ndimage.maximum_filter(rendered.share, NEARBY)
+    return np.asarray(marked, bool)
 
 
 def draw(

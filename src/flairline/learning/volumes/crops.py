@@ -21,6 +21,8 @@ CROP = 96
 """Side of a training crop in voxels of 1 mm."""
 ON_LESION = 0.6
 """Share of the crops that hold a lesion voxel near their middle."""
+REAL = 0.25
+"""Share of the crops that are of real scans, where there are any."""
 T1_LEFT_OUT = 0.5
 """Share of the crops whose T1 is left out, so that one network serves with and without one."""
 
@@ -29,10 +31,12 @@ class Crops(Dataset):
     """Random crops of a cache; the n-th depends on `seed` and n alone, so a resumed training goes on with new ones.
 
     An item is (images, context, truth), float32: (1 or 2, CROP, CROP, CROP), (context, cells), (1, CROP, CROP, CROP).
+    The truth of a `real` scan is what a model was sure of, and below 0 where nothing is said.
     """
 
-    def __init__(self, stems: Sequence[Path], count: int, seed: int, inlets: Inlets) -> None:
-        self.stems, self.count, self.seed, self.inlets = list(stems), count, seed, inlets
+    def __init__(self, stems: Sequence[Path], count: int, seed: int, inlets: Inlets, real: Sequence[Path] = ()) -> None:
+        self.stems, self.count, self.seed, self.inlets = [*stems, *real], count, seed, inlets
+        self.synthetic = len(stems)
         self.lesions = [json.loads(stem.with_suffix(".json").read_text())["lesion_voxels"] for stem in self.stems]
 
     def __len__(self) -> int:
@@ -40,7 +44,9 @@ class Crops(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, 7, index))
-        pick = int(rng.integers(len(self.stems)))
+        pick = int(rng.integers(self.synthetic))
+        if len(self.stems) > self.synthetic and rng.random() < REAL:
+            pick = int(rng.integers(self.synthetic, len(self.stems)))
         scan = open_scan(self.stems[pick])
         start = _start(rng, self.lesions[pick], scan.image.shape)
         flipped, brighter, lighter = bool(rng.random() < 0.5), float(np.exp(rng.normal(0, 0.12))), rng.normal(0, 0.2)

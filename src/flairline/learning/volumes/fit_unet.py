@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from flairline.errors import InputError
+from flairline.errors import FlairlineError, InputError
 from flairline.executor import threads
 from flairline.imaging.resample import resample_mask
 from flairline.io.files import prepare_folder, sha256, write_json
-from flairline.io.nifti import read_mask, read_volume
+from flairline.io.nifti import read_mask
 from flairline.learning.device import chosen_device
 from flairline.learning.loop import Budget, Curve, has_bf16, steps_done, train
-from flairline.learning.model import ModelFolder
+from flairline.learning.model import ModelFolder, Source
 from flairline.learning.networks.folded import folded_weights, widened_weights
 from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.crops import Crops
 from flairline.learning.volumes.heads import head_of
 from flairline.learning.volumes.label_maps import HELD_OUT, LabelMaps
+from flairline.learning.volumes.self_training import Teacher, lessons
 from flairline.learning.volumes.sizes import SIZES, Inlets, Size
 from flairline.learning.volumes.unet import WholeScans, build
 from flairline.learning.volumes.unet_objective import SegmentLesions
 from flairline.learning.volumes.write_unet import Trained, write_model
-from flairline.synthesis.anatomy import to_classes
+from flairline.synthesis.label_map import read_label_map
 from flairline.synthesis.mni_classes import mni_classes, mni_files
 from flairline.synthesis.scan_store import Head, Making, fill_cache
 from flairline.types import Space
@@ -56,10 +57,11 @@ class _Anatomies:
 
 @dataclass(frozen=True)
 class _Scans:
-    """Stems of the synthetic scans to learn from, and of those held out."""
+    """Stems of the synthetic scans to learn from, of those held out, and of real ones that a model teaches."""
 
     learned: Sequence[Path]
     held: Sequence[Path]
+    real: Sequence[Path] = ()
 
 
 def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
@@ -77,8 +79,8 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
     Raises
     ------
     InputError
-        No such preset, fewer than three label maps, files that cannot be read, a model to start from that has another
-        size, or none where the preset needs one.
+        No such preset, fewer than three label maps that can be read, a model to start from that has another size, or
+        none where the preset or scans without labels need one.
     ModelError
         The training to go on with is another one.
     """
@@ -88,9 +90,13 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
     if (size.frozen or not size.steps) and not run.start:
         msg = f"The preset {run.preset} goes on from a trained model. Name one with --start."
         raise InputError(msg)
+    if data.unlabelled is not None and not (run.start and size.steps):
+        msg = "Scans without labels are taught by a trained model. Name one with --start, and a preset that trains."
+        raise InputError(msg)
     before = [_same_size(method, ModelFolder(path), run.preset) for path in run.start]
     prepare_folder(run.folder)
-    anatomies, sources = _read(data, size), _sources(data, size)
+    data, anatomies = _read(data, size, run)
+    sources = _sources(data, size)
     run.note_setup(_setup(method, data, run), steps_done(run.work) if run.resume else 0)
     lightning.seed_everything(run.seed, verbose=False)
     scans = _made(anatomies, size, run)
@@ -99,17 +105,16 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
         pairs = zip(run.start, before, strict=True)
         states = [widened_weights(_start_weights(ModelFolder(path), config), network) for path, config in pairs]
         network.load_state_dict(mean_weights(states))
+    real, seen = _taught(data, network, before, size, run)
     state, curve = network.state_dict(), Curve()
     if size.steps:
         # The eight validation scans once preferred weights with a Dice of .461 on sixty others to those with .516.
         budget = Budget(size.steps, run.max_minutes, validate_every=_between_validations(size), best=False)
         objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen, _inlets(size))
-        state, curve = _trained(objective, size, scans, run)
+        state, curve = _trained(objective, size, replace(scans, real=real), run)
     write_json(run.work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
-    trained = Trained(
-        state, size, curve, scans.held, sources, bool(data.shapes), run.seed, before, _device(run), run.max_minutes
-    )
-    write_model(ModelFolder(run.folder), method, trained)
+    given = (bool(data.shapes), run.seed, before, _device(run), run.max_minutes, seen)
+    write_model(ModelFolder(run.folder), method, Trained(state, size, curve, scans.held, sources, *given))
 
 
 def _sources(data: LabelMaps, size: Size) -> dict[str, str]:
@@ -123,14 +128,33 @@ def _setup(method: str, data: LabelMaps, run: TrainingRun) -> dict[str, Any]:
     files = {"label maps": data.paths, "shapes": data.shapes}
     hashes = {what: [sha256(path) for path in paths] for what, paths in files.items()}
     start = [ModelFolder(path).sha256 for path in run.start]
-    return {"method": method, "preset": run.preset, "seed": run.seed, **hashes, "start": start}
+    unlabelled = [] if data.unlabelled is None else [case.key for case in data.unlabelled.cases]
+    setup = {"method": method, "preset": run.preset, "seed": run.seed, **hashes, "start": start}
+    return {**setup, "unlabelled": unlabelled}
 
 
-def _read(data: LabelMaps, size: Size) -> _Anatomies:
-    maps = [to_classes(read_volume(path).array) for path in data.paths]
-    shapes = [shape_in_mni_box(path) for path in data.shapes] or None
-    learned = [*maps[:-HELD_OUT], *([mni_classes()] if size.template else [])]
-    return _Anatomies([head_of(classes) for classes in learned], [head_of(c) for c in maps[-HELD_OUT:]], shapes)
+def _read(data: LabelMaps, size: Size, run: TrainingRun) -> tuple[LabelMaps, _Anatomies]:
+    """What scans are made of, and the label maps and shapes that could be read; of others the run is told."""
+    maps = _readable(data.paths, read_label_map, run)
+    shapes = _readable(data.shapes, shape_in_mni_box, run)
+    data = replace(data, paths=tuple(maps), shapes=tuple(shapes))
+    data.check()
+    classes = list(maps.values())
+    learned = [*classes[:-HELD_OUT], *([mni_classes()] if size.template else [])]
+    heads, held = [head_of(one) for one in learned], [head_of(one) for one in classes[-HELD_OUT:]]
+    return data, _Anatomies(heads, held, list(shapes.values()) or None)
+
+
+def _readable(
+    paths: Sequence[Path], read: Callable[[Path], NDArray[Any]], run: TrainingRun
+) -> dict[Path, NDArray[Any]]:
+    found = {}
+    for path in paths:
+        try:
+            found[path] = read(path)
+        except FlairlineError as error:
+            run.left_out(path.name, str(error))
+    return found
 
 
 def _made(anatomies: _Anatomies, size: Size, run: TrainingRun) -> _Scans:
@@ -142,6 +166,26 @@ def _made(anatomies: _Anatomies, size: Size, run: TrainingRun) -> _Scans:
         fill_cache(run.work / "scans", learned, size.scans, run.seed, shapes, making),
         fill_cache(run.work / "held_out", held, counted, run.seed + 1, shapes, making),
     )
+
+
+def _taught(
+    data: LabelMaps, network: torch.nn.Module, before: Sequence[Mapping[str, Any]], size: Size, run: TrainingRun
+) -> tuple[list[Path], list[Source]]:
+    """Real scans with what the model that the training starts from is sure of; none where there are no scans.
+
+    Of the mean of several models the calibration is the last one's.
+    """
+    if data.unlabelled is None:
+        return [], []
+    device = torch.device(_device(run))
+    teacher = Teacher(
+        network.eval().to(device), _inlets(size), before[-1]["calibration"], device, before[-1]["weights_sha256"]
+    )
+    stems, sources = lessons(data.unlabelled, teacher, run.work / "real", run)
+    if not stems:
+        msg = "None of the scans without labels can be read; why stands above. Name others, or leave them out."
+        raise InputError(msg)
+    return stems, sources
 
 
 def _inlets(size: Size) -> Inlets:
@@ -164,7 +208,7 @@ def _trained(objective: SegmentLesions, size: Size, scans: _Scans, run: Training
     done = steps_done(run.work) if run.resume else 0
     # Crops of all steps, also after resuming: Lightning stops after those that are left.
     inlets, on_gpu = objective.inlets, _device(run) != "cpu"
-    crops = Crops(scans.learned, size.steps * size.batch, run.seed + done, inlets)
+    crops = Crops(scans.learned, size.steps * size.batch, run.seed + done, inlets, scans.real)
     validation = DataLoader(WholeScans(list(scans.held[:VALIDATION_SCANS]), inlets), batch_size=1)
     beside = _workers(run) if on_gpu else 0
     training = DataLoader(crops, batch_size=size.batch, num_workers=beside, pin_memory=on_gpu)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flairline.errors import InputError
+from flairline.learning.data import TrainingData
 
 HELD_OUT = 2
 """Label maps that only validation and calibration scans are made from."""
@@ -22,10 +23,14 @@ class LabelMaps:
         average brain, where the preset has it, is not.
     shapes
         Lesion masks of other patients. Empty: random shapes only.
+    unlabelled
+        Real scans of which a model to start from teaches what it is sure of (`self_training`). No truth of them is
+        read.
     """
 
     paths: tuple[Path, ...]
     shapes: tuple[Path, ...] = ()
+    unlabelled: TrainingData | None = None
 
     def check(self) -> None:
         """Raise `InputError` if there are too few label maps."""

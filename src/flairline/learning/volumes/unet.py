@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +12,9 @@ from torch import Tensor
 
 from flairline.learning.networks.folded import FoldedUNet
 from flairline.learning.volumes.context import CELL, CONTEXT, SCALE, context, shaken
+from flairline.learning.volumes.seen import Seen
 from flairline.learning.volumes.sizes import Inlets
 from flairline.synthesis.training import Z_RANGE
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a network can see of a whole scan at about 1 mm, (x, y, z) each.
-
-    Attributes
-    ----------
-    image
-        FLAIR in half-widths, as dark as `Z_RANGE` outside the brain.
-    t1
-        T1 in half-widths, 0 outside the brain; None: there is none.
-    vox_to_atlas
-        4x4, from voxels to mm of the atlas; None: nobody asked.
-    """
-
-    image: NDArray[np.float32]
-    t1: NDArray[np.float32] | None = None
-    vox_to_atlas: NDArray[np.float64] | None = None
 
 
 def build(features: tuple[int, ...], folded: bool = True, inlets: Inlets = Inlets()) -> torch.nn.Module:  # noqa: B008
@@ -80,16 +61,29 @@ class WholeScans(torch.utils.data.Dataset):
 
 
 def pad(
-    image: NDArray[np.float32], multiple: int = 16, margin: int = 8
+    image: NDArray[np.float32], anchor: Sequence[int] | None = None, multiple: int = 16, margin: int = 4
 ) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
-    """Dark margin around an image until each side is a multiple; the padded image and where the image lies in it."""
-    sides = [int(np.ceil((side + 2 * margin) / multiple)) * multiple for side in image.shape]
-    where = tuple(
-        slice((big - side) // 2, (big - side) // 2 + side) for big, side in zip(sides, image.shape, strict=True)
-    )
+    """A dark margin around an image, as wide as the network's grid wants it; the padded image and where it lies in it.
+
+    Parameters
+    ----------
+    anchor
+        The voxel that comes to lie on a multiple of `multiple`, so that every level of the network has a cell that
+        begins there; by default the middle one.
+    multiple
+        Of which each side of the padded image is one.
+    margin
+        The least width, on either side.
+    """
+    anchor = [side // 2 for side in image.shape] if anchor is None else anchor
+    sides, where = [], []
+    for side, at in zip(image.shape, anchor, strict=True):
+        before = margin + (-(at + margin)) % multiple
+        sides.append(-(-(before + side + margin) // multiple) * multiple)
+        where.append(slice(before, before + side))
     padded = np.full(sides, Z_RANGE[0], dtype=np.float32)
-    padded[where] = image
-    return padded, where
+    padded[tuple(where)] = image
+    return padded, tuple(where)
 
 
 def fed(seen: Seen, inlets: Inlets, device: torch.device) -> tuple[Tensor, Tensor, tuple[slice, ...]]:
@@ -97,7 +91,7 @@ def fed(seen: Seen, inlets: Inlets, device: torch.device) -> tuple[Tensor, Tenso
 
     A T1 that is not there is nothing everywhere, as is that of a training where it is left out.
     """
-    padded, where = pad(seen.image)
+    padded, where = pad(seen.image, seen.anchor)
     images = [torch.from_numpy(padded) / SCALE]
     if inlets.t1:
         t1 = torch.zeros(padded.shape)

@@ -39,11 +39,17 @@ class SegmentLesions(Objective):
         return self
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        """Images (batch, images, x, y, z) and context (batch, context, cells), scaled; truth (batch, 1, x, y, z)."""
+        """Images (batch, images, x, y, z) and context (batch, context, cells), scaled; truth (batch, 1, x, y, z).
+
+        A truth below 0 says nothing, and nothing is learned there.
+        """
         *given, truth = batch
         logits = self._logits(given)
-        entropy = functional.binary_cross_entropy_with_logits(logits, truth)
-        share = torch.sigmoid(logits)
+        said = (truth >= 0).float()
+        truth = truth * said
+        entropies = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        entropy = (entropies * said).sum() / said.sum().clamp(min=1)
+        share = torch.sigmoid(logits) * said
         overlap = (share * truth).sum()
         dice = 1 - (2 * overlap + 50) / (share.sum() + truth.sum() + 50)
         return entropy + dice

@@ -13,7 +13,7 @@ import torch
 from flairline.learning.calibration import Judged, calibrate
 from flairline.learning.card import Card, Table, curve_rows, lines, row
 from flairline.learning.loop import Curve, has_bf16
-from flairline.learning.model import WEIGHTS, ModelFolder
+from flairline.learning.model import WEIGHTS, ModelFolder, Source
 from flairline.learning.volumes.sizes import SIZES, Inlets, Size
 from flairline.learning.volumes.unet import build, held_out, lesion_logits
 from flairline.synthesis.training import Z_RANGE
@@ -37,6 +37,8 @@ class Trained:
         Where the calibration looks at the held-out scans.
     minutes
         The budget that the training was given.
+    seen
+        Real scans, without labels, that were learned from.
     """
 
     state: Mapping[str, torch.Tensor]
@@ -49,6 +51,7 @@ class Trained:
     start: Sequence[Mapping[str, Any]] = ()
     device: str = "cpu"
     minutes: float = 0.0
+    seen: Sequence[Source] = ()
 
 
 def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
@@ -64,7 +67,13 @@ def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
         "size": asdict(size),
         "seed": trained.seed,
         "lesion_shapes": "uses lesion shapes of other patients" if trained.uses_patients_shapes else "random",
-        "training": {"seconds": curve.seconds, "steps": curve.steps, "validation": curve.values, "best": curve.best},
+        "training": {
+            "seconds": curve.seconds,
+            "steps": curve.steps,
+            "validation": curve.values,
+            "best": curve.best,
+            "scans": scans_seen(trained),
+        },
         "sources": dict(trained.sources),
         "started_from": [{key: config.get(key) for key in ANCESTOR} for config in trained.start],
         "calibration": calibrate(judged, np.random.default_rng(trained.seed)),
@@ -72,6 +81,14 @@ def write_model(model: ModelFolder, method: str, trained: Trained) -> None:
     config["command"] = _command(method, trained)
     state = {name: _stored(tensor, size.half) for name, tensor in trained.state.items()}
     model.write(method, {WEIGHTS: state}, config, card(method, config).render())
+
+
+def scans_seen(trained: Trained) -> list[dict[str, str]]:
+    """Real scans that the training or one of those before it learned from, each once, as plain values."""
+    found = [scan.plain() for scan in trained.seen]
+    for config in trained.start:
+        found += [scan for scan in config["training"].get("scans", ()) if scan not in found]
+    return found
 
 
 def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
@@ -84,7 +101,9 @@ def _command(method: str, trained: Trained) -> str:
     shapes = ["--shape SHAPES..."] if trained.uses_patients_shapes else []
     preset = next((name for name, size in SIZES.items() if size == trained.size), "other")
     budget = [f"--max-minutes {trained.minutes:g}"] if trained.size.steps else []
-    words = [f"-o {preset}-{trained.seed}", f"--preset {preset}", *started, *shapes, f"--seed {trained.seed}", *budget]
+    real = ["--unlabelled CASES.csv"] if trained.seen else []
+    name = [f"-o {preset}-{trained.seed}", f"--preset {preset}"]
+    words = [*name, *started, *shapes, *real, f"--seed {trained.seed}", *budget]
     return f"flairline fit {method} LABELS... {' '.join(words)}"
 
 
@@ -164,8 +183,8 @@ def card(method: str, config: Mapping[str, Any]) -> Card:
         method,
         about=(
             f"A 3-D residual U-Net (MONAI, features {list(size['features'])}{folded}) that\ngives each voxel of a"
-            " skull-stripped FLAIR its probability of lesion. It was trained on synthesised scans only and has\nnever"
-            f" seen a scan of a person.{_inlets_in_words(Inlets.of(size))}"
+            f" skull-stripped FLAIR its probability of lesion. {_learned_from(training)}"
+            f"{_inlets_in_words(Inlets.of(size))}"
         ),
         intended_use=(
             "Research: a first mask of hyperintense lesions (multiple sclerosis, small vessel disease, glioma,\n"
@@ -210,7 +229,28 @@ def _data(config: Mapping[str, Any]) -> str:
         " were\ndistributed under Apache-2.0; the terms of the people whose anatomy they show are not stated there. Two"
         " label maps were\nheld out for validation and calibration."
     )
-    return lines([text, TEMPLATE if size.get("template") else ""])
+    return lines([text, TEMPLATE if size.get("template") else "", _real(config["training"])])
+
+
+def _learned_from(training: Mapping[str, Any]) -> str:
+    if training.get("scans"):
+        return (
+            "It was trained on synthesised scans and on\nreal ones without labels, and has never seen a lesion that a"
+            " person drew."
+        )
+    return "It was trained on synthesised scans only and has\nnever seen a scan of a person."
+
+
+def _real(training: Mapping[str, Any]) -> str:
+    """What was learned from real scans; empty where there are none."""
+    seen = training.get("scans")
+    if not seen:
+        return ""
+    named = ", ".join(sorted({f"{scan['dataset']} {scan['subject']}".strip() for scan in seen}))
+    return (
+        f"{len(seen)} real scans without labels: a quarter of the crops show them, and the truth is what the model that"
+        f"\nthe training started from was sure of; where it was not, nothing is learned. They are {named}."
+    )
 
 
 def _history(config: Mapping[str, Any]) -> str:
