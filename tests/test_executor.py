@@ -183,7 +183,10 @@ def test_a_worker_that_wants_too_much_memory_fails_its_item_alone(work, jobs):
     assert ended[10].result == 10 and "MemoryError" in (ended[5000].error or "") and not ended[5000].died
 
 
-@pytest.mark.parametrize("text", ["pbs", "slurm:", "10.0.0.1:8786"])
+@pytest.mark.parametrize(
+    "text",
+    ["pbs", "slurm:", "10.0.0.1:8786", "tcp://10.0.0.1", "tcp://:8786", "tcp://a:port", "tcp://a:99999", "tcp:a:1"],
+)
 def test_a_scheduler_that_is_none(text):
     pytest.importorskip("distributed")
     with pytest.raises(InputError, match="slurm:FILE"), executor.cluster(text):

@@ -24,6 +24,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from flairline.errors import FlairlineError, InputError, MissingExtraError, lacking
 
@@ -162,8 +163,8 @@ def cluster(scheduler: str) -> Iterator[Executor]:
     except ImportError as error:
         raise MissingExtraError("--scheduler", "cluster") from error
     kind, _, rest = scheduler.partition(":")
-    if kind not in ("tcp", "tls", "slurm") or not rest:
-        msg = f"Wanted --scheduler tcp://HOST:PORT or slurm:FILE, got {scheduler!r}."
+    if not (rest if kind == "slurm" else kind in ("tcp", "tls") and _has_port(scheduler)):
+        msg = f"Wanted --scheduler tcp://HOST:PORT or slurm:FILE, got {scheduler!r}. Give one of these."
         raise InputError(msg)
     # As on this machine: an item whose worker died is tried once more.
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}), ExitStack() as stack:
@@ -175,6 +176,15 @@ def cluster(scheduler: str) -> Iterator[Executor]:
             msg = f"Wanted a Dask scheduler at {scheduler}, but none answers: {error}. Start one: dask scheduler."
             raise InputError(msg) from error
         yield client.get_executor(pure=False)
+
+
+def _has_port(address: str) -> bool:
+    """Whether it is KIND://HOST:PORT; Dask raises its own errors where it is not, and then waits a minute."""
+    try:
+        place = urlsplit(address)
+        return bool(place.hostname and place.port)
+    except ValueError:  # a port that is no number, or larger than any
+        return False
 
 
 @contextmanager
