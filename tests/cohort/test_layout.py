@@ -72,7 +72,39 @@ def test_a_filter_may_ask_for_files_without_an_entity(root, tmp_path):
     assert [visit.name for visit in read_layout(root, Filters.of(file=file)).visits] == ["sub-2", "sub-10_ses-a"]
 
 
-@pytest.mark.parametrize("content", ["{", '{"bold": {"task": "rest"}}', '{"flair": 3}'])
+def test_an_image_that_the_filter_file_takes_away_is_named(root, tmp_path):
+    file = tmp_path / "filter.json"
+    file.write_text('{"t1w": {"acquisition": "nosuch"}}')
+    visit = read_layout(root, Filters.of(file=file)).visits[0]
+    assert set(visit.files) == {"flair"} and visit.notes == ("t1: none, as the filter file leaves out sub-2_T1w.nii",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        ({"acquisition": "*"}, "acq-3d_run-01"),  # fMRIPrep: whatever the value
+        ({"acquisition": "Query.ANY", "run": [2]}, "acq-3d_run-02"),  # a run is a number: 2 is 02
+        ({"acquisition": "Query.NONE", "suffix": "FLAIR"}, "run-3"),
+        ({"acquisition": "Query.OPTIONAL", "run": "3", "extension": [".nii", ".nii.gz"]}, "run-3"),
+        ({"acq": ["3d", None], "run": 3}, "run-3"),
+    ],
+)
+def test_a_filter_file_may_be_one_of_fmriprep(tmp_path, wanted, chosen):
+    names = ("acq-3d_run-01", "acq-3d_run-02", "run-3")
+    root = touch(tmp_path / "data", *(f"sub-1/anat/sub-1_{name}_FLAIR.nii.gz" for name in names))
+    file = tmp_path / "filter.json"
+    file.write_text(json.dumps({"bold": {"task": "rest"}, "FLAIR": {"datatype": "anat", **wanted}}))
+    (visit,) = read_layout(root, Filters.of(file=file)).visits
+    assert visit.files["flair"] == f"sub-1/anat/sub-1_{chosen}_FLAIR.nii.gz"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "[]", "{}", '[{"flair": {}}]', '{"bold": {"task": "rest"}}', '{"flair": 3}', '{"flare": {}}'),
+        *('{"t1w": {"acquisiton": "3d"}}', '{"flair": {"suffix": "T2w"}}'),
+    ],
+)
 def test_a_filter_file_that_says_nothing_is_refused(root, tmp_path, content):
     (tmp_path / "filter.json").write_text(content)
     with pytest.raises(InputError, match=r"filter\.json"):
@@ -86,6 +118,17 @@ def test_labels_with_and_without_their_prefix(root):
         read_layout(root, Filters.of(["11"]))
     with pytest.raises(InputError, match="none of 1 subjects"):
         read_layout(root, Filters.of(["3"]))
+    with pytest.raises(InputError, match=r"the sessions c in .*data"):
+        read_layout(root, Filters.of([], ["ses-c"]))
+    # One subject of many may lack a session, so that is no error; it is kept to be said.
+    layout = read_layout(root, Filters.of([], ["ses-b", "ses-c"]))
+    assert ([visit.name for visit in layout.visits], layout.missing_sessions) == (["sub-10_ses-b"], ("c",))
+
+
+def test_a_label_may_hold_a_plus(tmp_path):
+    """BIDS has letters, numbers and + since 1.8: a folder must not be passed over in silence."""
+    root = touch(tmp_path / "data", "sub-a+b/ses-1+2/anat/sub-a+b_ses-1+2_FLAIR.nii.gz")
+    assert [visit.name for visit in read_layout(root).visits] == ["sub-a+b_ses-1+2"]
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):

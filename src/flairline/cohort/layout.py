@@ -26,8 +26,16 @@ ENTITIES = {
     "subject": "sub",
     "session": "ses",
     "inversion": "inv",
+    "modality": "mod",
+    **{name: name for name in ("task", "run", "echo", "flip", "mt", "part", "chunk", "desc", "space")},
 }
-"""What filter files (pybids' words) call an entity that file names abbreviate; others are called as they are."""
+"""What filter files (pybids' words) call an entity that such an image may have -> how file names abbreviate it."""
+INDICES = ("run", "echo", "flip", "inv", "chunk")
+"""Entities that are numbers: 1 is 01."""
+OTHER_QUERIES = ("bold", "sbref", "fmap", "roi", "dwi", "asl", "m0scan", "pet", "meg")
+"""What filter files ask besides, of images that are not read here."""
+ANY = "*"
+"""In a filter file: whatever the value, but the entity must be there."""
 MOST_SHOWN = 5
 
 _IMAGE = re.compile(r"(?P<entities>(?:[a-z0-9]+-[A-Za-z0-9+]+_)+)(?P<suffix>FLAIR|T1w|T2w)\.nii(?:\.gz)?")
@@ -59,7 +67,11 @@ class Filters:
 
     def let_through(self, role: str, entities: Mapping[str, str]) -> bool:
         """Whether a file of that role is wanted."""
-        return all(entities.get(name) in wanted for name, wanted in self.of_role.get(role, {}).items())
+        asked = self.of_role.get(role, {})
+        return all(
+            _index(name, entities.get(name)) in wanted or (ANY in wanted and name in entities)
+            for name, wanted in asked.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -108,11 +120,14 @@ class Layout:
         Those with a FLAIR, in natural order.
     without_flair
         Names of the subjects' visits that have other images but no FLAIR that was wanted.
+    missing_sessions
+        Labels of sessions that were asked for and that none of the subjects has.
     """
 
     root: Path
     visits: tuple[Visit, ...]
     without_flair: tuple[str, ...] = ()
+    missing_sessions: tuple[str, ...] = ()
 
 
 def read_layout(root: Path, filters: Filters | None = None) -> Layout:
@@ -130,13 +145,18 @@ def read_layout(root: Path, filters: Filters | None = None) -> Layout:
     subjects = _subjects(root, filters.participants)
     visits: list[Visit] = []
     without: list[str] = []
+    missing = dict.fromkeys(filters.sessions)
     for label, path in subjects:
         for session, folder in _sessions(path, filters.sessions):
+            missing.pop(session, None)
             visit = _visit(label, session, folder, filters)
             if "flair" in visit.files:
                 visits.append(visit)
             elif visit.files:
                 without.append(visit.name)
+    if not visits and missing:
+        msg = f"Wanted the sessions {_shown(list(missing))} in {root}, but none of {len(subjects)} subjects has them."
+        raise InputError(f"{msg} Check the labels.")
     if not visits:
         other = f"; {len(without)} visits have other images only ({_shown(without)})" if without else ""
         msg = (
@@ -144,7 +164,7 @@ def read_layout(root: Path, filters: Filters | None = None) -> Layout:
             f" that was asked for{other}. Check the labels and the filter file."
         )
         raise InputError(msg)
-    return Layout(root, tuple(visits), tuple(without))
+    return Layout(root, tuple(visits), tuple(without), tuple(missing))
 
 
 def truth_of(visit: Visit, folder: Path) -> Path | None:
@@ -191,14 +211,16 @@ def _sessions(subject: str, wanted: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _labelled(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(prefix) and entry.name[len(prefix) :].isalnum() and entry.is_dir():
-                yield entry.name[len(prefix) :], entry.path
+            label = entry.name[len(prefix) :]
+            if entry.name.startswith(prefix) and label.replace("+", "").isalnum() and entry.is_dir():
+                yield label, entry.path
 
 
 def _visit(subject: str, session: str, folder: str, filters: Filters) -> Visit:
     """What lies in one anat folder."""
     plain = f"sub-{subject}/ses-{session}/anat" if session else f"sub-{subject}/anat"
     found: dict[str, list[tuple[dict[str, str], str]]] = {}
+    filtered: dict[str, str] = {}
     for name in _names(folder):
         match = _IMAGE.fullmatch(name)
         if match is None:
@@ -210,7 +232,10 @@ def _visit(subject: str, session: str, folder: str, filters: Filters) -> Visit:
             role = ROLE_OF_SUFFIX[match["suffix"]]
             if filters.let_through(role, entities):
                 found.setdefault(role, []).append((entities, name))
-    files, notes = {}, []
+            else:
+                filtered[role] = name
+    lost = sorted(filtered.keys() - found.keys() - {"flair"})  # without a FLAIR there is no visit
+    files, notes = {}, [f"{role}: none, as the filter file leaves out {filtered[role]}" for role in lost]
     for role, several in sorted(found.items()):
         several.sort(key=lambda file: ("ce" in file[0], len(file[0]), natural(file[1])))
         files[role] = f"{plain}/{several[0][1]}"
@@ -238,18 +263,45 @@ def _read_filters(path: Path) -> dict[str, dict[str, tuple[str | None, ...]]]:
     filters: dict[str, dict[str, tuple[str | None, ...]]] = {}
     for query, wanted in content.items() if isinstance(content, dict) else ():
         role = known.get(str(query).lower())
-        if role is None or not isinstance(wanted, dict):
+        if role is not None and isinstance(wanted, dict):
+            filters[role] = _entities(path, str(query), wanted)
+        elif query not in OTHER_QUERIES:
             msg = f"{path}: wanted {', '.join(known)}, each with entities and values, found {query!r}. Correct it."
             raise InputError(msg)
-        # What pybids knows of every file, and what the role says already.
-        entities = {name: value for name, value in wanted.items() if name not in ("datatype", "suffix", "extension")}
-        filters[role] = {ENTITIES.get(name, name): _values(value) for name, value in entities.items()}
+    if not filters:
+        msg = (
+            f"{path}: wanted an object with {', '.join(known)}, each with entities and values, found none. Correct it."
+        )
+        raise InputError(msg)
     return filters
 
 
-def _values(value: Any) -> tuple[str | None, ...]:
+def _entities(path: Path, query: str, asked: Mapping[str, Any]) -> dict[str, tuple[str | None, ...]]:
+    """One query of a filter file. Raises `InputError` where it names what no such image has."""
+    filters = {}
+    for name, value in asked.items():
+        if name in ("datatype", "extension") or value == "Query.OPTIONAL":
+            continue  # what every such file has, or need not have
+        if name == "suffix" and query.lower() in [str(suffix).lower() for suffix in _values(name, value)]:
+            continue  # what the query says already
+        if name not in ENTITIES and name not in ENTITIES.values():
+            msg = f"{path}, {query}: wanted entities like {', '.join(list(ENTITIES)[:3])}, run, found {name!r}:"
+            raise InputError(f"{msg} {value!r}. Correct it.")
+        short = ENTITIES.get(name, name)
+        filters[short] = _values(short, value)
+    return filters
+
+
+def _values(entity: str, value: Any) -> tuple[str | None, ...]:
+    """Values that are wanted, as file names have them; pybids' queries in fMRIPrep's spellings among them."""
+    words = {"Query.NONE": None, "Query.ANY": ANY, "Query.REQUIRED": ANY}
     values = value if isinstance(value, list) else [value]
-    return tuple(None if entry is None else str(entry) for entry in values)
+    texts = [None if entry is None else words.get(str(entry), str(entry)) for entry in values]
+    return tuple(_index(entity, text) for text in texts)
+
+
+def _index(entity: str, value: str | None) -> str | None:
+    return str(int(value)) if value is not None and entity in INDICES and value.isdecimal() else value
 
 
 def _shown(names: Sequence[str]) -> str:
