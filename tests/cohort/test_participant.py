@@ -136,6 +136,42 @@ def test_an_output_folder_that_is_a_file(asked):
         go(asked, "01")
 
 
+@pytest.mark.parametrize("bad", [False, True])
+def test_what_other_parameters_made_does_not_stay_beside(asked, copied, tmp_path, bad):
+    """A probability map and transforms of another method's run, and all of a scan that fails now, would be believed."""
+    anat = copied / "sub-01" / "anat"
+    earlier = ("space-orig_label-lesion_probseg.nii.gz", "from-orig_to-mni_mode-image_xfm.txt")
+    for name in earlier:
+        (anat / f"sub-01_{name}").touch()
+    drawn = anat / "sub-01_space-orig_label-lesion_desc-edited_mask.nii.gz"
+    drawn.touch()  # a name that this program never writes: somebody's own
+    raw = shutil.copytree(asked.root, tmp_path / "raw")
+    if bad:
+        (raw / "sub-01/anat/sub-01_FLAIR.nii.gz").write_bytes(b"no image")
+    settings = replace(SETTINGS, threshold=parse_threshold("q0.9"))
+    state = go(replace(asked, root=raw, out=copied), "01", settings=settings)["sub-01"].state
+    left = {path.relative_to(copied).as_posix() for path in anat.iterdir()} - {drawn.relative_to(copied).as_posix()}
+    assert left == {path for path in state.outputs if path.startswith("sub-01/")} and drawn.exists()
+    assert (copied / "sub-01.html").exists() is not bad and (copied / "sub-03.html").exists()
+
+
+def test_a_data_set_of_others_is_not_written_over(asked, bids, tmp_path):
+    raw = shutil.copytree(bids / "raw", tmp_path / "raw")
+    for out in (raw, tmp_path / "fmriprep"):
+        out.mkdir(exist_ok=True)
+        (out / "dataset_description.json").write_text('{"Name": "theirs", "GeneratedBy": [{"Name": "fMRIPrep"}]}')
+        (out / "README.md").write_text("theirs")
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        with pytest.raises(OutputError, match=r"a folder of its own .*derivatives/flairline"):
+            go(replace(asked, root=raw, out=out), "01")
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # A folder that holds no data set may have a README, which stays.
+    asked.out.mkdir()
+    (asked.out / "README.md").write_text("mine")
+    assert go(asked, "01")["sub-01"].how == "done" and (asked.out / "README.md").read_text() == "mine"
+    assert go(asked, "01")["sub-01"].how == "resumed"  # our own description is no other's
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_the_work_of_a_scan_goes_when_it_is_done_unless_it_is_kept(asked, keep):
     step = asked.work / "sub-01" / "brain.nii.gz"
@@ -155,6 +191,16 @@ def test_pages_again(asked, copied):
     assert "scan and atlas, one over the other" not in page.read_text()  # it was not registered
 
 
+def test_pages_again_are_not_made_of_another_scan(asked, copied, tmp_path):
+    raw = shutil.copytree(asked.root, tmp_path / "raw")
+    shutil.copy(raw / "sub-01/anat/sub-01_FLAIR.nii.gz", raw / "sub-03/anat/sub-03_FLAIR.nii.gz")
+    before = (copied / "sub-03.html").read_bytes()
+    ended = {scan.name: scan for scan in write_pages(read_layout(raw), replace(asked, root=raw, out=copied))}
+    assert ended["sub-01"].how == "done" and ended["sub-03"].how == "failed"
+    assert "sub-03_FLAIR.nii.gz is another now" in ended["sub-03"].state.error
+    assert (copied / "sub-03.html").read_bytes() == before
+
+
 def test_pages_again_show_the_atlas_of_a_scan_that_was_registered(asked, copied):
     way = copied / "sub-03" / "anat" / "sub-03_from-orig_to-mni_mode-image_xfm.txt"
     write_itk(way, PointMap("atlas", "native", np.diag([1.05, 1.0, 0.95, 1.0])))
@@ -169,4 +215,14 @@ def test_parameters_name_no_place_of_this_machine():
 
 @pytest.mark.parametrize(("memory", "wanted"), [(None, 8), (6, 2), (7.5, 2), (1, 1), (100, 8)])
 def test_memory_bounds_the_workers(memory, wanted):
-    assert Workers(8, memory).that_fit == wanted
+    workers = Workers(8, memory)
+    assert workers.that_fit == wanted
+    told = " ".join(workers.notes)
+    assert (f"enough for {wanted} of 8 processes" in told) is (wanted < 8) and ("may want 3 GB" in told) is (
+        memory == 1
+    )
+
+
+def test_what_a_cluster_does_not_look_at_is_told():
+    assert Workers(scheduler="tcp://a:1").notes == []
+    assert "the cluster says" in Workers(4, scheduler="tcp://a:1").notes[0] == Workers(1, 8, "tcp://a:1").notes[0]

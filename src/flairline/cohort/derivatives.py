@@ -15,6 +15,7 @@ from typing import Any
 
 from flairline.cohort.layout import Visit
 from flairline.drawing.mosaic import thumbnail
+from flairline.errors import OutputError
 from flairline.imaging.points import PointMap
 from flairline.io.files import write_bytes, write_json, write_text
 from flairline.io.nifti import write_mask, write_volume
@@ -24,11 +25,17 @@ from flairline.preprocess.prepared import Prepared
 from flairline.preprocess.register import read_itk, write_itk
 from flairline.report import build
 from flairline.report.scan_page import page_of
+from flairline.report.segmented import read_object
 from flairline.segmentation import Found
 from flairline.summary import Summary, plain
 from flairline.types import Lesion
 
+NAME = "flairline"
 BIDS_VERSION = "1.10.0"
+README = (
+    "# flairline\n\nMasks of what is abnormal in each FLAIR, found without lesion labels, on the FLAIR's own grid,"
+    " with volumes and one page a scan.\nResearch use only, not for diagnosis.\n"
+)
 RAW = "raw"
 """How the sources' data set is called in URIs: ``bids:raw:sub-01/anat/sub-01_FLAIR.nii.gz``."""
 IGNORED = {
@@ -70,6 +77,11 @@ def summary_path(visit: Visit) -> str:
     return f"{prefix_of(visit)}_summary.json"
 
 
+def lesions_path(visit: Visit) -> str:
+    """Where the table of a visit's lesions lies, below OUT."""
+    return f"{prefix_of(visit)}_lesions.tsv"
+
+
 def page_path(visit: Visit) -> str:
     """Where the page of a visit lies, below OUT."""
     return f"{visit.name}.html"
@@ -91,6 +103,16 @@ def mask_path(visit: Visit, what: str = "label-lesion") -> str:
     return f"{prefix_of(visit)}_space-orig_{what}_mask.nii.gz"
 
 
+def paths_of(out: Path, visit: Visit) -> list[str]:
+    """Whatever `write_found` may write of a visit, with any parameters: paths below OUT, there or not."""
+    images = [mask_path(visit), mask_path(visit, "desc-brain"), score_path(visit, True), score_path(visit, False)]
+    sidecars = [path.removesuffix(".nii.gz") + ".json" for path in images]
+    ways = (out / visit.folder / "anat").glob(f"{visit.name}_from-*_to-*_mode-image_xfm.txt")
+    transforms = [path.relative_to(out).as_posix() for path in ways]
+    others = [lesions_path(visit), summary_path(visit), thumbnail_path(visit), page_path(visit)]
+    return [*images, *sidecars, *transforms, *others]
+
+
 def write_found(out: Path, visit: Visit, found: Found, *, calibrated: bool) -> list[str]:
     """Write the derivatives of one scan, each whole or not at all; their paths below OUT.
 
@@ -103,7 +125,7 @@ def write_found(out: Path, visit: Visit, found: Found, *, calibrated: bool) -> l
         OUT cannot be written to.
     """
     paths = [*_write_images(out, visit, found, calibrated), *_write_transforms(out, visit, found.prepared)]
-    table = f"{prefix_of(visit)}_lesions.tsv"
+    table = lesions_path(visit)
     write_text(out / table, tsv_text(list(LESION_COLUMNS), lesion_lines(found.summary.lesions or ())))
     found.summary.write(out / summary_path(visit))
     return [*paths, table, summary_path(visit), *write_page(out, visit, found)]
@@ -140,6 +162,34 @@ def without_seconds(summary: Summary) -> Summary:
     return replace(summary, seconds=None, qc=quality)
 
 
+def check_folder(out: Path, root: Path) -> None:
+    """Refuse an OUT that holds a data set of others, whose description and README would be written over.
+
+    Raises
+    ------
+    OutputError
+        It is the BIDS folder itself, or its dataset_description.json is not of this program.
+    InputError
+        Its dataset_description.json cannot be read.
+    """
+    description = out / "dataset_description.json"
+    if out.resolve() == root.resolve():
+        found = "the BIDS folder itself"
+    elif description.exists() and NAME not in _makers(description):
+        found = f"another data set, by {description}"
+    else:
+        return
+    msg = f"Wanted a folder of its own for the derivatives, but {out} is {found}. Give {out}/derivatives/{NAME}."
+    raise OutputError(msg)
+
+
+def _makers(description: Path) -> list[str]:
+    """The programs in GeneratedBy; none in a raw data set. Raises `InputError` where the file cannot be read."""
+    made_by = read_object(description).get("GeneratedBy")
+    entries = made_by if isinstance(made_by, list) else []
+    return [str(entry.get("Name")) for entry in entries if isinstance(entry, dict)]
+
+
 def write_description(out: Path, root: Path) -> None:
     """Write what is said of all derivatives: dataset_description.json, .bidsignore, the dictionary of the lesions.
 
@@ -149,7 +199,7 @@ def write_description(out: Path, root: Path) -> None:
         OUT cannot be written to.
     """
     link = root.resolve().as_uri()
-    generated: dict[str, Any] = {"Name": "flairline", "Version": version_of("flairline")}
+    generated: dict[str, Any] = {"Name": NAME, "Version": version_of("flairline")}
     if tag := os.environ.get("FLAIRLINE_CONTAINER"):  # the image says so of itself
         generated["Container"] = {"Type": "docker", "Tag": tag}
     write_json(
@@ -164,11 +214,8 @@ def write_description(out: Path, root: Path) -> None:
         },
     )
     write_text(out / ".bidsignore", "".join(f"# {why}\n{pattern}\n" for pattern, why in IGNORED.items()))
-    write_text(
-        out / "README.md",
-        "# flairline\n\nMasks of what is abnormal in each FLAIR, found without lesion labels, on the FLAIR's own grid,"
-        " with volumes and one page a scan.\nResearch use only, not for diagnosis.\n",
-    )
+    if not (out / "README.md").exists():  # one may be the owner's
+        write_text(out / "README.md", README)
     write_json(out / "lesions.json", LESION_COLUMNS)
 
 

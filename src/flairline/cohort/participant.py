@@ -17,9 +17,9 @@ from flairline.cases.columns import PARTICIPANTS
 from flairline.cohort import counted, derivatives, memory
 from flairline.cohort.layout import Layout, Visit, truth_of
 from flairline.cohort.state import BusyError, FileStamp, ScanState, failed, key_of, locked, path_of, read_state
-from flairline.errors import FlairlineError, OutputError
+from flairline.errors import FlairlineError, InputError, OutputError
 from flairline.executor import Outcome
-from flairline.io.files import prepare_folder, write_bytes
+from flairline.io.files import prepare_folder, remove_file, write_bytes
 from flairline.io.logs import LOGS, write_log
 from flairline.io.nifti import read_mask, read_volume
 from flairline.io.versions import version_of
@@ -105,6 +105,20 @@ class Workers:
             return self.processes
         return max(1, min(self.processes, int(self.memory_gb / NEEDED_GB)))
 
+    @property
+    def notes(self) -> list[str]:
+        """What of the numbers that were asked for does not come about, in words."""
+        if self.scheduler is not None:
+            ignored = self.processes > 1 or self.memory_gb is not None
+            words = "--nprocs and --mem-gb are for processes of this machine; the cluster says what its workers have"
+            return [words] if ignored else []
+        notes = []
+        if self.that_fit < self.processes:
+            notes.append(f"{self.memory_gb:g} GB are enough for {self.that_fit} of {self.processes} processes")
+        if self.memory_gb is not None and self.memory_gb < NEEDED_GB:
+            notes.append(f"A scan may want {NEEDED_GB:g} GB, and gets {self.memory_gb:g}: then it fails")
+        return notes
+
     def outcomes(self, function: Any, visits: Sequence[Visit]) -> Iterator[Outcome[Visit, Ended]]:
         """As `executor.run`, by these workers."""
         if self.scheduler is not None:
@@ -126,11 +140,12 @@ def run(layout: Layout, asked: Run, workers: Workers) -> Generator[Ended, None, 
     Raises
     ------
     OutputError
-        OUT cannot be written to.
+        OUT cannot be written to, or holds another data set.
     UnknownNameError
         There is no such recipe or method.
     """
     parameters = parameters_of(asked.settings)
+    derivatives.check_folder(asked.out, layout.root)
     prepare_folder(asked.out)
     derivatives.write_description(asked.out, layout.root)
     if (table := layout.root / PARTICIPANTS).exists():  # the group level needs only OUT
@@ -228,7 +243,7 @@ def _with_stamps(known: ScanState, state: ScanState, out: Path) -> ScanState:
 def _segment(visit: Visit, asked: Run, state: ScanState) -> ScanState:
     """Make everything of one scan but its state, and return that."""
     started, work = time.perf_counter(), asked.work / visit.name
-    _clear_parts(asked.out, visit)
+    _clear(asked.out, visit)
     memory.forget_peak()
     truth = None if asked.truths is None else truth_of(visit, asked.truths)
     recipe = recipes.load(asked.settings.recipe)
@@ -253,11 +268,16 @@ def _segment(visit: Visit, asked: Run, state: ScanState) -> ScanState:
     )
 
 
-def _clear_parts(out: Path, visit: Visit) -> None:
-    """Remove what a run that was killed left half-written of this scan; nobody else writes it, we hold its lock."""
+def _clear(out: Path, visit: Visit) -> None:
+    """Remove what an earlier run left of this scan, whole or half-written; nobody else writes it, we hold its lock.
+
+    With other parameters other files are made (a score and no probabilities, no transforms), and those of the run
+    before would lie beside them as if they belonged together.
+    """
+    earlier = [out / path for path in (*derivatives.paths_of(out, visit), counted.counts_path(visit.name))]
     parts = [*(out / visit.folder / "anat").glob(".*.part"), *out.glob(f".{derivatives.page_path(visit)}.*.part")]
-    for part in parts:
-        part.unlink(missing_ok=True)
+    for path in (*earlier, *parts):
+        remove_file(path)
 
 
 def _sizes(out: Path, paths: Sequence[str]) -> dict[str, int]:
@@ -301,6 +321,11 @@ def _never_came_back(outcome: Outcome[Visit, Ended], out: Path) -> Ended:
 def _found_again(visit: Visit, asked: Run, state: ScanState) -> Found:
     """What was found, read from its derivatives."""
     out = asked.out
+    made_of = state.inputs["flair"]
+    now = FileStamp.of(asked.root, visit.files["flair"], made_of)
+    if now.sha256 != made_of.sha256:
+        msg = f"Wanted the FLAIR that {visit.name} was made of, but {asked.root / now.path} is another now."
+        raise InputError(f"{msg} Run the participant level without --reports-only.")
     flair = read_volume(asked.root / visit.files["flair"])
     brain, mask = (read_mask(out / derivatives.mask_path(visit, what)) for what in ("desc-brain", "label-lesion"))
     calibrated = derivatives.score_path(visit, calibrated=True) in state.outputs
