@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,10 @@ def test_a_bad_scan_is_named_and_the_others_are_done(tmp_path, flairline, data):
         (("participant", "--participant-label", "7"), "participants 7"),
         (("participant", "--brain", "brain.nii"), "one file cannot serve"),
         (("participant", "--truths", "nowhere"), "no folder"),
+        (("participant", "--participant-label"), "one label or several after --participant-label"),
+        (("participant", "--participant-label", "--method", "histeq"), "one label or several"),
+        (("participant", "--session_label", "-w", "work"), "one label or several after --session_label"),
+        (("participant", "--reports-only"), "2 of 2 have no result to show"),
         (("participant", "--scheduler", "pbs"), "slurm:FILE"),
         (("participant", "--bids-filter-file", "nowhere.json"), "nowhere.json"),
         (("session",), "session"),
@@ -69,6 +74,14 @@ def test_a_bad_scan_is_named_and_the_others_are_done(tmp_path, flairline, data):
 def test_a_mistake_is_one_line(tmp_path, flairline, data, words, reason):
     ran = flairline("bids", data, tmp_path / "out", *words)
     assert ran.code == 2 and reason in ran.line
+
+
+def test_limits_that_do_not_come_about_are_told(tmp_path, flairline, data):
+    options = ("--participant-label", "01", *OPTIONS)
+    ran = flairline("bids", data, tmp_path / "out", "participant", *options, "--nprocs", "4", "--mem-gb", "6")
+    assert ran.code == 0 and "6 GB are enough for 2 of 4 processes" in ran.err
+    ran = flairline("bids", data, tmp_path / "out", "group", "--participant-label", "01")
+    assert ran.code == 0 and "labels are not looked at" in ran.err
 
 
 def test_labels_are_spread():
@@ -87,16 +100,21 @@ def test_the_tally():
     assert tally.line.startswith("3/4, ") and "1 failed" in tally.line and "scans/min" in tally.line
 
 
-def test_a_log_gets_one_line_a_minute(monkeypatch, capsys):
-    now = [0.0]
-    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+def test_a_log_gets_one_line_a_minute_however_long_a_scan_takes(monkeypatch):
+    assert command.LOG_SECONDS == 60
+    monkeypatch.setattr(command, "LOG_SECONDS", 0.01)
+    lines: list[str] = []
+    monkeypatch.setattr(command, "say", lines.append)
     tally = command.Tally(10)
+    tally.add(Ended("a", "done", ScanState("a", "", "done")))
     with command.showing(tally) as show:
-        for _ in range(8):
-            now[0] += 25
-            tally.add(Ended("a", "done", ScanState("a", "", "done")))
-            show()
-    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == ["3/10", "6/10"]
+        show()
+        while len(lines) < 3:  # no further scan ends meanwhile
+            time.sleep(0.005)
+    said = len(lines)
+    assert {line.split(",")[0] for line in lines} == {"1/10"}
+    time.sleep(0.05)
+    assert len(lines) == said  # and none once the run is over
 
 
 def test_a_keyboard_interrupt_says_how_to_go_on(tmp_path, flairline, data, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,7 @@ from flairline.errors import InputError
 
 if TYPE_CHECKING:
     from flairline.cohort.layout import Layout
-    from flairline.cohort.participant import Ended, Run
+    from flairline.cohort.participant import Ended, Run, Workers
 
 MANY = ("--participant-label", "--participant_label", "--session-label", "--session_label")
 """Options that take one label or several: ``--participant-label 01 02``."""
@@ -47,14 +48,18 @@ class ManyLabels(TyperCommand):
 def spread(words: list[str]) -> list[str]:
     """``--participant-label 01 02 -w x`` as ``--participant-label 01 --participant-label 02 -w x``."""
     many: list[str] = []
-    option = ""
-    for word in words:
+    option, labels = "", 0
+    for word in [*words, "--"]:
         if word.startswith("-"):
-            option = word if word in MANY else ""
+            if option and not labels:  # as of an empty variable, which must not mean all of them
+                msg = f"Wanted one label or several after {option}, got none. Leave it out for all."
+                raise InputError(msg)
+            option, labels = word if word in MANY else "", 0
             many += [] if option else [word]
         else:
             many += [option, word] if option else [word]
-    return many
+            labels += 1
+    return many[:-1]
 
 
 def command(
@@ -112,6 +117,8 @@ def command(
     from flairline.segmentation import Settings
 
     if level is Level.group:
+        if participants or sessions:
+            say("flairline: the group is always all that OUT holds; its labels are not looked at.")
         _group(out)
         return
     if brain not in BRAINS:
@@ -132,10 +139,13 @@ def command(
         keep_work,
     )
     _say_layout(layout)
-    _participant(layout, asked, Workers(nprocs, mem_gb, scheduler), stop, reports_only)
+    workers = Workers(nprocs, mem_gb, scheduler)
+    for note in workers.notes:
+        say(f"flairline: {note}.")
+    _participant(layout, asked, workers, stop, reports_only)
 
 
-def _participant(layout: Layout, asked: Run, workers: Any, stop: bool, reports_only: bool) -> None:
+def _participant(layout: Layout, asked: Run, workers: Workers, stop: bool, reports_only: bool) -> None:
     from flairline.cohort import participant
 
     ended = participant.write_pages(layout, asked) if reports_only else participant.run(layout, asked, workers)
@@ -154,7 +164,11 @@ def _participant(layout: Layout, asked: Run, workers: Any, stop: bool, reports_o
     if stopped:
         say(f"flairline: stopped at {tally.ended} of {tally.total}. Run the same command again to go on.")
         raise typer.Exit(STOPPED)
-    leave(tally.counts["failed"] + tally.counts["elsewhere"], tally.total)
+    left = tally.total - tally.ended
+    if reports_only and left:
+        say(f"flairline: {left} of {tally.total} have no result to show. Run the same command without --reports-only.")
+    nothing = reports_only and not tally.ended
+    leave(tally.total if nothing else tally.counts["failed"] + tally.counts["elsewhere"], tally.total)
 
 
 def _group(out: Path) -> None:
@@ -166,8 +180,10 @@ def _group(out: Path) -> None:
 
 def _say_layout(layout: Layout) -> None:
     notes = [f"{visit.name}, {note}" for visit in layout.visits for note in visit.notes]
+    if layout.missing_sessions:
+        notes.insert(0, f"No subject that was asked for has a session {', '.join(layout.missing_sessions)}")
     if layout.without_flair:
-        notes.append(f"{len(layout.without_flair)} visits have no FLAIR, {layout.without_flair[0]} the first of them")
+        notes.insert(0, f"Visits without a FLAIR: {len(layout.without_flair)}, {layout.without_flair[0]} the first")
     for note in notes[:MOST_NOTES]:
         say(f"{note}.")
     if len(notes) > MOST_NOTES:
@@ -223,14 +239,19 @@ class Show(Protocol):
 def showing(tally: Tally) -> Iterator[Show]:
     """A bar on a terminal; in a log, one line a minute."""
     if not sys.stderr.isatty():
-        last = [time.monotonic()]
+        over = threading.Event()
 
         def log() -> None:
-            if time.monotonic() - last[0] >= LOG_SECONDS:
-                last[0] = time.monotonic()
+            while not over.wait(LOG_SECONDS):  # by the clock: a scan may take longer than a minute
                 say(tally.line)
 
-        yield log
+        teller = threading.Thread(target=log, daemon=True)
+        teller.start()
+        try:
+            yield lambda: None
+        finally:
+            over.set()
+            teller.join()
         return
     import rich.progress
     from rich.console import Console
