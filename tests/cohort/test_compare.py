@@ -16,7 +16,7 @@ from flairline.cohort.finished import FinishedVisit
 from flairline.errors import BrainError, GridError, InputError
 from flairline.imaging.changes import ENLARGING, NEW, NOT_COVERED, RESOLVED, SHRINKING, STABLE, Spread
 from flairline.imaging.measure import lesions_of
-from flairline.summary import Parameters, Summary
+from flairline.summary import InputFile, Parameters, Summary
 from flairline.types import Mask, Space, StoredGrid, Threshold, Volume
 
 SIDES_MM = np.array([52.0, 64.0, 46.0])
@@ -166,6 +166,12 @@ def test_what_cannot_be_compared_is_refused():
     other = replace(later, summary=replace(later.summary, recipe="another"))
     with pytest.raises(InputError, match="the recipe of visit-0 and visit-1 is measured and another"):
         check(earlier, other)
+    given = replace(later, summary=replace(later.summary, threshold=Threshold(0.5, "given", "user")))
+    with pytest.raises(InputError, match=r"rule of the threshold of .* is given 1 and given 0\.5"):
+        check(earlier, given)
+    finer = replace(later, summary=replace(later.summary, parameters=Parameters({"sigma": 2}, components={})))
+    with pytest.raises(InputError, match="parameters of the method of"):
+        check(earlier, finer)
     with pytest.raises(InputError, match="of sub-1 and sub-2"):
         check(replace(earlier, patient="sub-1"), replace(later, patient="sub-2"))
     no_side = replace(later, flair=Volume(later.flair.array, later.flair.space.without_sides()))
@@ -180,6 +186,36 @@ def test_what_cannot_be_compared_is_refused():
     half[: half.shape[0] // 2 - 5] = False
     with pytest.raises(BrainError, match="overlap by a Dice of"):
         compare(earlier, replace(later, brain=Mask(half, later.brain.space)))
+
+
+def test_a_threshold_that_each_scan_finds_and_a_device_may_differ():
+    visits = [visit(0), visit(1)]
+    for which, device in enumerate(("cpu", "cuda")):
+        threshold = Threshold(0.5 + which, "quantile 0.98 of the brain", "this scan")
+        made = replace(visits[which].summary, threshold=threshold, parameters=Parameters({"device": device}))
+        visits[which] = replace(visits[which], summary=made)
+    assert check(*visits) is False
+
+
+def test_what_a_reader_should_mind_is_said():
+    earlier, later = visit(0), visit(1)
+    t1 = replace(earlier.summary, inputs={"flair": InputFile("a"), "t1": InputFile("b")})
+    earlier = replace(earlier, name="sub-1_ses-9", summary=t1)
+    later = replace(later, name="sub-1_ses-10", summary=replace(later.summary, inputs={"flair": InputFile("c")}))
+    assert [" was made of flair and t1, " in note for note in compare(earlier, later).comparison.notes] == [True]
+    exchanged = compare(later, earlier).comparison.notes
+    assert "sub-1_ses-10 was given as the earlier visit" in exchanged[0] and len(exchanged) == 2
+
+
+def test_a_visit_without_lesions():
+    """All that the other has is new or resolved, and nothing is undefined."""
+    none = {name: (centre, 0.0, later_mm) for name, (centre, _, later_mm) in LESIONS.items()}
+    found = compare(visit(0, lesions=none), visit(1, lesions=none)).comparison
+    assert {lesion.kind for lesion in found.lesions} == {NEW} and found.earlier.lesion_volume_ml == 0
+    assert found.kinds[NEW].later_ml == pytest.approx(found.later.lesion_volume_ml) == pytest.approx(found.change_ml)
+    empty = {name: (centre, 0.0, 0.0) for name, (centre, *_) in LESIONS.items()}
+    found = compare(visit(0, lesions=empty), visit(1, lesions=empty)).comparison
+    assert found.lesions == () and (found.change_ml, found.verdict) == (0.0, "unchanged")
 
 
 def test_other_voxels_widen_what_is_believed_and_are_named():

@@ -6,6 +6,7 @@ result is the same, the words exchanged, where the visits are. Volumes are those
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from flairline.cohort import derivatives
 from flairline.cohort.finished import FinishedVisit
+from flairline.cohort.layout import natural
 from flairline.cohort.stability import MOST_SIDES_APART, Stability, stability_of
 from flairline.errors import BrainError, GridError, InputError
 from flairline.imaging import changes
@@ -39,7 +41,7 @@ from flairline.report.comparison import (
     verdict_of,
 )
 from flairline.report.pages import ComparisonPage, VisitImages
-from flairline.types import Mask, Volume
+from flairline.types import ROLES, Mask, Volume
 
 LESIONS = "lesions.tsv"
 FINEST_MM = 1.0
@@ -215,11 +217,15 @@ def check(earlier: FinishedVisit, later: FinishedVisit) -> bool:
 def _made_with(visit: FinishedVisit) -> dict[str, str]:
     """What must be alike in both visits, as words."""
     summary = visit.summary
-    parameters = summary.parameters
+    parameters, cut = summary.parameters, summary.threshold
+    rule = "unknown" if cut is None else cut.rule
+    of_method = (parameters.method if parameters is not None else None) or {}
     return {
         "recipe": str(summary.recipe),
         "method": str(summary.method),
-        "rule of the threshold": "unknown" if summary.threshold is None else summary.threshold.rule,
+        "parameters of the method": str({name: of_method[name] for name in sorted(of_method) if name != "device"}),
+        # What a user gave is the same value for every scan; any other rule may find another in each.
+        "rule of the threshold": f"{rule} {cut.value:g}" if cut is not None and cut.chosen_on == "user" else rule,
         "rule of components": str(None if parameters is None else parameters.components),
     }
 
@@ -338,6 +344,13 @@ def _notes(earlier: FinishedVisit, later: FinishedVisit, other_voxels: bool) -> 
         notes.append(
             "The visits' voxels differ, which alone changes what is marked; the smallest changes allow for it."
         )
+    if _sounds_exchanged(earlier.name, later.name):
+        notes.append(f"{earlier.name} was given as the earlier visit and {later.name} as the later: new is what went.")
+    images = [sorted(role for role in visit.summary.inputs or () if role in ROLES) for visit in (earlier, later)]
+    if all(images) and images[0] != images[1]:
+        shown = [" and ".join(roles) for roles in images]
+        other = f"{earlier.name} was made of {shown[0]}, {later.name} of {shown[1]}"
+        notes.append(f"{other}: that alone may change volumes.")
     made = [(visit.summary.versions or {}).get("flairline", "unknown") for visit in (earlier, later)]
     if made[0] != made[1]:
         notes.append(f"The visits were segmented by different versions of flairline: {made[0]} and {made[1]}.")
@@ -345,6 +358,12 @@ def _notes(earlier: FinishedVisit, later: FinishedVisit, other_voxels: bool) -> 
         quality = visit.summary.qc
         notes += [f"{visit.name} is flagged: {flag}." for flag in (quality.words if quality is not None else ())]
     return tuple(notes)
+
+
+def _sounds_exchanged(earlier: str, later: str) -> bool:
+    """Whether two names differ in their numbers alone, and the earlier visit has the larger."""
+    numberless = {re.sub(r"\d+", "", name) for name in (earlier, later)}
+    return len(numberless) == 1 and natural(earlier) > natural(later)
 
 
 def _line(lesion: LesionChange) -> list[Any]:
