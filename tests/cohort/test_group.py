@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from flairline.cohort import derivatives
 from flairline.cohort.group import read_group, visit_of, write_group
 from flairline.cohort.state import ScanState, failed
 from flairline.errors import InputError
@@ -37,6 +38,39 @@ def test_one_line_a_scan_with_volumes_by_size_and_region(out):
     assert sum(float(first[name]) for name in regions) == pytest.approx(float(first["lesion_volume_ml"]))
     assert float(first["seconds"]) > 0 and float(first["peak_mb"]) > 50
     assert lines["sub-03", "n/a"]["error"] == "it was bad" and lines["sub-03", "n/a"]["lesion_volume_ml"] == "n/a"
+
+
+def test_a_region_without_lesions_is_zero_and_only_an_unknown_one_is_not_said(finished, tmp_path):
+    """A mean over scans of n/a would be that of the scans which have lesions there."""
+    out = shutil.copytree(finished, tmp_path / "out")
+    regions = {"sub-01": ["deep"], "sub-02_ses-1": ["deep", None], "sub-02_ses-2": [], "sub-03": ["juxtacortical"]}
+    for name, of_lesions in regions.items():
+        path = out / derivatives.summary_path(visit_of(name))
+        content = json.loads(path.read_text())
+        content["lesions"] = [{"volume_ml": 2.0, "voxels": 9, "region": region} for region in of_lesions]
+        path.write_text(json.dumps(content))
+    lines = {scan.state.name: scan.line for scan in read_group(out).scans}
+    deep = {name: (line.get("ml_in_deep"), line.get("lesions_in_deep")) for name, line in lines.items()}
+    assert deep == {"sub-01": (2.0, 1), "sub-02_ses-1": (2.0, 1), "sub-02_ses-2": (0.0, 0), "sub-03": (0.0, 0)}
+    elsewhere = {name: line.get("ml_in_juxtacortical") for name, line in lines.items()}
+    assert elsewhere == {"sub-01": 0.0, "sub-02_ses-1": None, "sub-02_ses-2": 0.0, "sub-03": 2.0}
+
+
+def test_a_scan_whose_files_are_lost_is_named_and_the_others_stay(finished, tmp_path):
+    """Neither may it cost the whole group, nor be missing from its table without a word."""
+    out = shutil.copytree(finished, tmp_path / "out")
+    (out / derivatives.summary_path(visit_of("sub-01"))).unlink()
+    (out / "state/counts/sub-02_ses-1.npz").write_bytes(b"half")
+    state = json.loads((out / "state/sub-03.json").read_text())
+    (out / "state/sub-03.json").write_text(json.dumps({**state, "schema": 0}))
+    scans = {scan.state.name: scan for scan in read_group(out).scans}
+    assert {name: scan.line["status"] for name, scan in scans.items()} == {
+        **dict.fromkeys(("sub-01", "sub-02_ses-1", "sub-03"), "failed"),
+        "sub-02_ses-2": "done",
+    }
+    assert "sub-01_summary.json" in scans["sub-01"].line["error"] and "another version" in scans["sub-03"].line["error"]
+    assert all("participant level again" in scans[name].line["error"] for name in ("sub-01", "sub-02_ses-1", "sub-03"))
+    write_group(out)  # the page as well
 
 
 def test_the_dictionary_explains_every_column(out):

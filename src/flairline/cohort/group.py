@@ -20,7 +20,7 @@ from flairline import registry
 from flairline.cases.columns import participants_of
 from flairline.cohort import counted, derivatives
 from flairline.cohort.layout import Visit, natural
-from flairline.cohort.state import STATES, ScanState, locked, states_of
+from flairline.cohort.state import STATES, ScanState, failed, locked, states_of
 from flairline.errors import InputError
 from flairline.evaluation.breakdown import Split, split
 from flairline.evaluation.lesions import SIZE_CLASSES_ML
@@ -35,6 +35,7 @@ SCANS, DICTIONARY = "group_scans.tsv", "group_scans.json"
 VISITS = "group_visits.tsv"
 METRICS = "group_metrics.tsv"
 UNKNOWN_REGION = "unknown"
+AGAIN = "Run the participant level again."
 
 Line = dict[str, Any]
 """One scan: column -> value."""
@@ -159,7 +160,13 @@ def read_group(out: Path) -> Group:
     for state in states:
         visit = visit_of(state.name)
         person = {names[column]: value for column, value in people.get(visit.subject, {}).items()}
-        scans.append(_scan(out, state, visit, person, known.get(state.name, verdicts.Verdict()), pictures))
+        given = known.get(state.name, verdicts.Verdict())
+        try:
+            scans.append(_scan(out, state, visit, person, given, pictures))
+        except InputError as error:  # one file that is lost must not cost the whole group
+            gone = failed(state, f"What was made of it cannot be read: {error.__cause__}. {AGAIN}")
+            scans.append(_scan(out, gone, visit, person, given, pictures))
+    _say_none_in_regions([scan.line for scan in scans])
     return Group(scans, list(names.values()))
 
 
@@ -282,6 +289,18 @@ def _measured(summary: Summary) -> Line:
             line[f"ml_{name}"] = line.get(f"ml_{name}", 0.0) + lesion.volume_ml
             line[f"lesions_{name}"] = line.get(f"lesions_{name}", 0) + 1
     return line
+
+
+def _say_none_in_regions(lines: Sequence[Line]) -> None:
+    """0 for the regions in which a scan has no lesion, where the regions of all its lesions are known.
+
+    Where one of them is not, it may lie in any: nothing is said then (n/a).
+    """
+    known = {name for line in lines for name in line if name.startswith(("ml_in_", "lesions_in_"))}
+    for line in lines:
+        if line["status"] == "done" and f"lesions_in_{UNKNOWN_REGION}" not in line:
+            for name in known - line.keys():
+                line[name] = 0.0 if name.startswith("ml_") else 0
 
 
 def _size_name(low: float, high: float) -> str:

@@ -27,6 +27,7 @@ from flairline.io.files import sha256, write_json, write_text
 
 STATES = "state"
 SCHEMA = 1
+UNUSABLE = "Its state is damaged, or another version's. Run the participant level again."
 
 Status = Literal["done", "failed"]
 
@@ -127,11 +128,11 @@ def read_state(path: Path) -> ScanState | None:
 
 
 def states_of(out: Path) -> Iterator[ScanState]:
-    """The states of all scans, by name."""
+    """The states of all scans, by name; one that cannot be used is that of a scan that failed."""
     folder = out / STATES
     for name in sorted(path.name for path in folder.glob("*.json")):
-        if (state := read_state(folder / name)) is not None:
-            yield state
+        state = read_state(folder / name)
+        yield ScanState(name.removesuffix(".json"), "", "failed", error=UNUSABLE) if state is None else state
 
 
 def key_of(inputs: Mapping[str, FileStamp], parameters: Mapping[str, Any], version: str) -> str:
