@@ -112,10 +112,12 @@ class Workers:
             ignored = self.processes > 1 or self.memory_gb is not None
             words = "--nprocs and --mem-gb are for processes of this machine; the cluster says what its workers have"
             return [words] if ignored else []
+        if self.memory_gb is None:
+            return []
         notes = []
         if self.that_fit < self.processes:
             notes.append(f"{self.memory_gb:g} GB are enough for {self.that_fit} of {self.processes} processes")
-        if self.memory_gb is not None and self.memory_gb < NEEDED_GB:
+        if self.memory_gb < NEEDED_GB:
             notes.append(f"A scan may want {NEEDED_GB:g} GB, and gets {self.memory_gb:g}: then it fails")
         return notes
 
