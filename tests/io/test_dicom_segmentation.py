@@ -206,3 +206,15 @@ def test_places_that_are_rounded_are_those_of_the_segmentation(tmp_path):
 
     write_series(tmp_path / "study", image(15.0), 4, FLAIR, change=rounded)
     assert segmented(tmp_path / "study")[0] == ()
+
+
+@pytest.mark.parametrize("spacing", [b"abc ", b"-4", b"4,0 "])
+def test_a_distance_of_slices_that_is_none_is_left_out_and_said(spacing, tmp_path):
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    tag = Tag(0x0018, 0x0088)
+    element = RawDataElement(tag, "DS", len(spacing), spacing, 0, False, True)
+    write_series(tmp_path / "study", image(), 4, FLAIR, change=lambda slice_, _: slice_._dict.update({tag: element}))
+    notes, _ = segmented(tmp_path / "study")
+    assert notes == ("SpacingBetweenSlices of the source is no distance and was left out",)

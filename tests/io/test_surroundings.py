@@ -108,8 +108,9 @@ def test_a_folder_that_somebody_else_laid_out_is_not_trusted(open_to_all, homes)
     assert not ran.stdout.startswith(str(theirs) + "/") and list(theirs.iterdir()) == []
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
-@pytest.mark.parametrize(("words", "code"), [(("methods",), 0), (("segment", "missing.nii", "-o", "out"), 2)])
+@pytest.mark.parametrize(
+    ("closed", "words", "code"), [((1,), ("methods",), 0), ((0, 1, 2), ("segment", "missing.nii", "-o", "out"), 2)]
+)
 def test_without_input_output_or_errors_it_works_as_with_them(tmp_path, closed, words, code):
     """`flairline ... >&-`, as some schedulers start it."""
     closing = " ".join(f"{descriptor}>&-" for descriptor in closed)

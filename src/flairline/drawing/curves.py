@@ -27,8 +27,10 @@ def svg(figure: Any, label: str) -> str:
     from markupsafe import escape
 
     content = io.StringIO()
-    words = {"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}
-    with mpl.rc_context(words), warnings.catch_warnings():
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}),
+        warnings.catch_warnings(),
+    ):
         # The reader's browser has the letters of a name that the font here lacks.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})

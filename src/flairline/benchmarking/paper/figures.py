@@ -293,8 +293,10 @@ def save(path: Path, figure: Figure) -> list[Path]:
     import matplotlib
 
     written = []
-    words = {"svg.hashsalt": "flairline", "svg.fonttype": "none"}
-    with matplotlib.rc_context(words), warnings.catch_warnings():
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "flairline", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of a name in letters that it lacks
         for suffix in ("png", "svg"):
             content = io.BytesIO()

@@ -272,6 +272,9 @@ def _with_one_grid(image: Any, source: Series, notes: dict[str, None]) -> None:
         if not number(image, "SliceThickness") > 0:
             image.SliceThickness = round(between_slices, 6)
             notes["SliceThickness is missing in the source; in mask.dcm it is the distance of the slices"] = None
+        if "SpacingBetweenSlices" in image and not number(image, "SpacingBetweenSlices") > 0:
+            del image.SpacingBetweenSlices
+            notes["SpacingBetweenSlices of the source is no distance and was left out"] = None
         return
     if item(image, "SharedFunctionalGroupsSequence") is None:
         image.SharedFunctionalGroupsSequence = [Dataset()]
