@@ -41,7 +41,9 @@ def share_unit(values: NDArray) -> int:
         # A spline leaves a little more than the whole.
         if high != unit and not (fractions and 0.9 * unit <= high <= 1.25 * unit):
             continue
-        counts = np.bincount(np.rint(values[values >= HALF]).astype(np.int64))
+        # What a spline leaves far from the mask is no step of its edge.
+        beside = values[values >= (0.1 * unit if fractions else HALF)]
+        counts = np.bincount(np.rint(beside).astype(np.int64))
         if np.count_nonzero(counts) >= FEWEST_SHARES and abs(int(counts.argmax()) - unit) <= 0.1 * unit:
             return unit
     return int(fractions)
