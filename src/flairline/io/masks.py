@@ -41,10 +41,11 @@ def share_unit(values: NDArray) -> int:
         # A spline leaves a little more than the whole.
         if high != unit and not (fractions and 0.9 * unit <= high <= 1.25 * unit):
             continue
-        # What a spline leaves far from the mask is no step of its edge.
-        beside = values[values >= (0.1 * unit if fractions else HALF)]
+        # Of fractions, tenths of the upper half: a spline scatters all values a little.
+        beside = values[values >= HALF * unit] / unit * 10 if fractions else values[values > 0]
         counts = np.bincount(np.rint(beside).astype(np.int64))
-        if np.count_nonzero(counts) >= FEWEST_SHARES and abs(int(counts.argmax()) - unit) <= 0.1 * unit:
+        whole = 10 if fractions else unit
+        if np.unique(values).size > FEWEST_SHARES and int(counts.argmax()) == whole:
             return unit
     return int(fractions)
 
