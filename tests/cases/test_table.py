@@ -119,3 +119,26 @@ def test_a_file_name_in_latin_1_is_found_and_its_subject_can_be_read(tmp_path, w
 def test_a_path_that_cannot_be_is_refused_with_its_line(path, write):
     with pytest.raises(TableError, match="line 2"):
         write(f"dataset,subject,flair\nd,1,{path}\n").cases()
+
+
+@pytest.mark.parametrize("nothing", ["n/a", "NA", "NaN", "None", "null", "-", "N/A"])
+def test_what_programs_write_where_there_is_nothing_is_no_path(write, nothing):
+    (case,) = write(f"dataset,subject,flair,t1,truth\nd,1,a.nii.gz,{nothing},{nothing}\n").cases()
+    assert case.t1 is None and case.truth is None and case.flair.name == "a.nii.gz"
+    with pytest.raises(TableError, match="line 2: the column 'flair' is empty"):
+        write(f"dataset,subject,flair\nd,1,{nothing}\n").cases()
+
+
+def test_a_file_that_is_called_like_nothing_is_one(write, tmp_path):
+    (tmp_path / "na").write_bytes(b"x")
+    assert write("dataset,subject,flair\nd,1,na\n").cases()[0].flair == tmp_path / "na"
+
+
+def test_quotes_behind_a_space_are_quotes(write, tmp_path):
+    (tmp_path / "a,b.nii.gz").write_bytes(b"x")
+    assert write('dataset, subject, flair\nd, 1, "a,b.nii.gz"\n').cases()[0].flair.name == "a,b.nii.gz"
+
+
+def test_a_subject_of_digits_keeps_its_zeros(write):
+    cases = write("dataset,subject,flair\nd,001,a.nii.gz\nd,01,a.nii.gz\nd,1,b.nii.gz\n").cases()
+    assert [case.subject for case in cases] == ["001", "01", "1"]

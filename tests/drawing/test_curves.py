@@ -20,3 +20,9 @@ def test_words_stay_words_and_the_label_is_escaped():
 
 def test_the_same_chart_gives_the_same_text():
     assert chart() == chart()
+
+
+def test_a_name_in_letters_that_the_font_lacks_is_drawn_and_nothing_is_printed(recwarn):
+    figure, axes = new_figure(3.0, 2.0)
+    axes.set_title("日本")
+    assert "日本" in svg(figure, "日本") and not recwarn.list

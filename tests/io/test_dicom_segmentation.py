@@ -188,3 +188,33 @@ def test_a_source_that_cannot_be_referred_to_ends_before_anything_is_segmented(f
     ran = flairline("segment", tmp_path / "study", "--method", "histeq", "--dicom-seg", "-o", tmp_path / "out")
     assert ran.code == 2 and "by SOPInstanceUID" in ran.line
     assert not list((tmp_path / "out").rglob("mask.*"))
+
+
+def test_slices_of_one_name_are_written_and_that_is_said_once(tmp_path, capfd):
+    """A careless anonymiser gives all files one name; highdicom's own words of it stay away from the terminal."""
+    write_series(
+        tmp_path / "study", image(), 4, FLAIR, change=lambda slice_, _: setattr(slice_, "SOPInstanceUID", "1.2")
+    )
+    notes, _ = segmented(tmp_path / "study")
+    assert notes == ("Slices of the source share one SOPInstanceUID; viewers may not find them from mask.dcm",)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_places_that_are_rounded_are_those_of_the_segmentation(tmp_path):
+    def rounded(slice_, _: int) -> None:
+        slice_.ImagePositionPatient = [round(float(value), 2) for value in slice_.ImagePositionPatient]
+
+    write_series(tmp_path / "study", image(15.0), 4, FLAIR, change=rounded)
+    assert segmented(tmp_path / "study")[0] == ()
+
+
+@pytest.mark.parametrize("spacing", [b"abc ", b"-4", b"4,0 "])
+def test_a_distance_of_slices_that_is_none_is_left_out_and_said(spacing, tmp_path):
+    from pydicom.dataelem import RawDataElement
+    from pydicom.tag import Tag
+
+    tag = Tag(0x0018, 0x0088)
+    element = RawDataElement(tag, "DS", len(spacing), spacing, 0, False, True)
+    write_series(tmp_path / "study", image(), 4, FLAIR, change=lambda slice_, _: slice_._dict.update({tag: element}))
+    notes, _ = segmented(tmp_path / "study")
+    assert notes == ("SpacingBetweenSlices of the source is no distance and was left out",)

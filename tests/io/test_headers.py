@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -224,3 +226,34 @@ def test_a_turn_of_almost_half_a_circle_keeps_its_small_part(tmp_path):
     turned = np.eye(4)
     turned[:3, :3] = turn @ np.diag([2.0, 3.0, 4.0])
     np.testing.assert_allclose(stored(write(tmp_path / "a.nii", qform=turned)), turned, atol=1e-3)
+
+
+@pytest.mark.parametrize("qfac", [0.0, np.nan, 5.0, -2.0, -1.0])
+def test_a_handedness_that_is_no_sign_is_read_as_itk_does(qfac, tmp_path):
+    """pixdim[0]: below zero is -1, all else is 1."""
+    image = nib.Nifti1Image(np.random.default_rng(0).random((5, 6, 7), np.float32), np.eye(4))
+    image.set_qform(np.diag([2.0, 2.5, 3.0, 1.0]), 1)
+    image.set_sform(None, 0)
+    content = bytearray(image.to_bytes())
+    struct.pack_into("<f", content, 76, qfac)
+    (tmp_path / "a.nii").write_bytes(content)
+    SimpleITK = pytest.importorskip("SimpleITK")
+    itk = SimpleITK.ReadImage(str(tmp_path / "a.nii"))
+    upwards = itk.GetDirection()[8] > 0
+    array = read_volume(tmp_path / "a.nii").array
+    np.testing.assert_array_equal(array, np.asarray(image.dataobj)[:, :, :: 1 if upwards else -1])
+    assert upwards == (not qfac < 0)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_an_extension_where_the_voxels_are_said_to_begin_is_not_read_as_voxels(order, tmp_path):
+    array = np.random.default_rng(0).random((5, 6, 7), np.float32)
+    image = nib.Nifti1Image(array.astype(f"{order}f4"), np.eye(4), nib.Nifti1Header(endianness=order))
+    content = bytearray(image.to_bytes())
+    extension = struct.pack(f"{order}2i", 48, 4) + b"<AFNI_attributes/>".ljust(40, b"\0")
+    content[348] = 1
+    (tmp_path / "a.nii").write_bytes(content[:352] + extension + content[352:])
+    np.testing.assert_array_equal(read_volume(tmp_path / "a.nii").array, array)
+    # What follows is no extension: the voxels begin where the header says.
+    (tmp_path / "b.nii").write_bytes(content)
+    np.testing.assert_array_equal(read_volume(tmp_path / "b.nii").array, array)

@@ -87,3 +87,51 @@ def test_a_truth_with_fractions_has_the_volume_of_its_half(tmp_path):
     )
     labelled = read_scan(case).labelled(merge=True)
     assert np.count_nonzero(labelled.labels) == BLOCK.sum()
+
+
+def fading(block: np.ndarray) -> np.ndarray:
+    """Shares of voxels whose edges have many steps, as resampling in three directions makes them."""
+    from scipy import ndimage
+
+    return ndimage.gaussian_filter(np.pad(block.astype(float), 1), 0.5)[1:-1, 1:-1, 1:-1]
+
+
+LARGE = np.zeros((17, 18, 19), np.bool_)
+LARGE[3:13, 4:15, 5:14] = True
+
+
+@pytest.mark.parametrize("unit", [100, 255])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_shares_in_percent_or_as_bytes_are_set_from_one_half(unit, dtype, tmp_path):
+    values = fading(LARGE) * unit
+    array = (values if dtype is np.float32 else np.rint(values)).astype(dtype)
+    mask = read_mask(save(tmp_path / "a.nii", array))
+    np.testing.assert_array_equal(mask.array, LARGE)
+    assert mask.space.stored.note == f"It has shares of {unit}: from one half on a voxel is set."
+    np.testing.assert_array_equal(LabelRule().read(array.astype(np.float32), "t"), LARGE.astype(np.float32))
+
+
+def test_percent_with_a_splines_ringing_is_set_from_one_half(tmp_path):
+    noise = np.random.default_rng(0).uniform(-4, 4, LARGE.shape)
+    mask = read_mask(save(tmp_path / "a.nii", (fading(LARGE) * 100 + noise).astype(np.float32)))
+    np.testing.assert_array_equal(mask.array, LARGE)
+
+
+def numbered(count: int, highest: int) -> np.ndarray:
+    """Lesions of one size each, numbered from 1; the last has the highest number."""
+    labels = np.zeros((count * 2, 5, 5), np.int16)
+    for number in range(count):
+        labels[2 * number, 1:4, 1:4] = highest if number == count - 1 else number + 1
+    return labels
+
+
+@pytest.mark.parametrize(("count", "highest"), [(100, 100), (12, 255), (4, 100), (30, 300)])
+def test_lesions_that_are_numbered_are_no_shares(count, highest, tmp_path):
+    mask = read_mask(save(tmp_path / "a.nii", numbered(count, highest)))
+    assert mask.array.sum() == 9 * count and mask.space.stored.note == ""
+
+
+def test_labels_that_a_data_set_names_are_no_shares():
+    labels = np.rint(fading(LARGE) * 255).astype(np.float32)
+    rule = LabelRule(lesion=(255,))
+    np.testing.assert_array_equal(rule.read(labels, "truth.nii.gz"), labels)

@@ -106,3 +106,17 @@ def test_a_folder_that_somebody_else_laid_out_is_not_trusted(open_to_all, homes)
     ran = as_nobody(["-c", code], open_to_all, **homes["read-only"])
     assert ran.returncode == 0 and Path(ran.stdout).parent.parent == open_to_all / "tmp"
     assert not ran.stdout.startswith(str(theirs) + "/") and list(theirs.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "code"), [((1,), ("methods",), 0), ((0, 1, 2), ("segment", "missing.nii", "-o", "out"), 2)]
+)
+def test_without_input_output_or_errors_it_works_as_with_them(tmp_path, closed, words, code):
+    """`flairline ... >&-`, as some schedulers start it."""
+    closing = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    command = f'exec "{sys.executable}" -c "from flairline.cli.main import main; main()" {" ".join(words)} {closing}'
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == code and "Traceback" not in ran.stderr
+    assert (len(ran.stderr.splitlines()) == 1) == (code == 2 and 2 not in closed), ran.stderr
+    assert bool(ran.stdout) == (code == 0 and 1 not in closed)

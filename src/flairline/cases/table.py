@@ -22,6 +22,8 @@ from flairline.types import Case
 
 PATH_COLUMNS = ("flair", "t1", "t2", "brain", "truth", "score", "mask")
 TEXT_COLUMNS = ("dataset", "subject", "session", "site")
+UNSAID = ("n/a", "na", "nan", "none", "null", "-")
+"""What BIDS, R and Python write where there is nothing, in small letters: no path, unless there is such a file."""
 DELIMITERS = (",", ";", "\t")
 """Of these, the one by which the header has the most known columns; of equals the first."""
 
@@ -63,7 +65,7 @@ class CaseTable:
 
     def _reader(self) -> _Reader:
         skipped, delimiter, lines = _parted(self._text().splitlines())
-        reader = _Reader(lines, restval="", delimiter=delimiter)
+        reader = _Reader(lines, restval="", delimiter=delimiter, skipinitialspace=True)
         reader.skipped = skipped
         try:
             reader.fieldnames = [_column(name) for name in reader.fieldnames or []]
@@ -120,7 +122,7 @@ class CaseTable:
 
     def _case(self, line: int, row: dict[str, str], required: tuple[str, ...]) -> Case:
         for column in ("dataset", "subject", *required):
-            if not row[column]:
+            if not row[column] or (column in PATH_COLUMNS and self._path(line, column, row[column]) is None):
                 msg = f"{self.path}, line {line}: the column {column!r} is empty. Fill it."
                 raise TableError(msg)
         paths = {column: self._path(line, column, row.get(column, "")) for column in PATH_COLUMNS}
@@ -134,6 +136,8 @@ class CaseTable:
         # As it stands; with the letters that its bytes are in latin-1; with the separators of another system.
         ways = dict.fromkeys([value, readable(value), value.replace("\\", "/"), readable(value).replace("\\", "/")])
         paths = [path for way in ways if (path := self._existing(way)) is not None]
+        if not paths and value.lower() in UNSAID:
+            return None
         if not paths:
             msg = (
                 f"{self.path}, line {line}, column {column!r}: no such file: {readable(str(self.path.parent / value))}."

@@ -31,6 +31,7 @@ from flairline.cli import (
 )
 from flairline.cli.show import NOTHING_DONE, STOPPED, say
 from flairline.errors import FlairlineError, lacking
+from flairline.io.surroundings import open_streams
 
 app = typer.Typer(
     help="Find what is abnormal in a brain MRI without lesion labels. Research use only, not for diagnosis.",
@@ -49,6 +50,7 @@ STDOUT = 1
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one line and exit code 2."""
+    open_streams()
     _print_any_letter()
     # Read when torch is loaded. By default its threads spin while they wait for each other, and beside one busy
     # neighbour a training step then takes ten times as long; waiting costs 4 % on an idle machine.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 
@@ -26,7 +27,12 @@ def svg(figure: Any, label: str) -> str:
     from markupsafe import escape
 
     content = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}):
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}),
+        warnings.catch_warnings(),
+    ):
+        # The reader's browser has the letters of a name that the font here lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     text = content.getvalue()
     text = text[text.index("<svg") :]

@@ -7,7 +7,6 @@ multiple sclerosis that SNOMED CT lacks; they stand in a private scheme beside t
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +16,7 @@ from flairline.errors import InputError, MissingExtraError
 from flairline.imaging.measure import lesion_numbers
 from flairline.io.dicom import Series, source_headers, write_segmentation
 from flairline.io.files import write_bytes
+from flairline.io.quiet import quiet
 from flairline.segmentation import Found
 from flairline.types import Lesion
 
@@ -80,8 +80,7 @@ def report_of(found: Found, segmentation_file: Path, source: Series) -> bytes:
         what = "--dicom-seg"
         raise MissingExtraError(what, "dicom") from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values outside the standard, which came from the source
+        with quiet("highdicom", "pydicom"):  # they warn of values outside the standard, which came from the source
             segmentation = pydicom.dcmread(segmentation_file)
             name = segmentation.SOPInstanceUID
             report = highdicom.sr.EnhancedSR(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError
-from flairline.io.masks import has_fractions, marked
+from flairline.io.masks import has_fractions, marked, share_unit
 from flairline.types import BoolArray, Case
 
 
@@ -64,7 +64,8 @@ class LabelRule:
         # A sum tells faster than looking at each voxel whether there is a NaN.
         labels = values if np.isfinite(values.sum(dtype=np.float64)) else np.nan_to_num(values)
         self._check(labels, name)
-        if not has_fractions(labels):
+        fractions, named = has_fractions(labels), bool(self.lesion or self.ignored or self.known)
+        if not share_unit(labels) or (named and not fractions):
             return labels.astype(np.float32, copy=False)
         if self.lesion or self.ignored:
             listed = ", ".join(map(str, (*self.lesion, *self.ignored)))

@@ -1,4 +1,7 @@
-"""Which voxels of a file are set: of whole numbers those above zero, of fractions those from one half."""
+"""Which voxels of a file are set: of whole numbers those above zero, of shares of voxels those from one half.
+
+Shares are written as fractions, in percent, or as bytes from 0 to 255.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from flairline.errors import ImageError
 
 HALF = 0.5
 """A voxel of which at least this share is lesion (or brain) counts as such."""
+UNITS = (100, 255)
+"""What a whole voxel has where shares are written in percent or as bytes."""
+FEWEST_SHARES = 5
+"""Fewer values than these are labels, whatever they are."""
 
 
 def has_fractions(values: NDArray) -> bool:
@@ -22,6 +29,39 @@ def has_fractions(values: NDArray) -> bool:
     return bool(odd.min() != odd.max() or ((values != odd[0]) & (values != 0) & ~np.isnan(values)).any())
 
 
+def share_unit(values: NDArray) -> int:
+    """What a whole voxel has where values are shares of voxels: 1, 100 or 255; 0 where they are labels.
+
+    In percent or as bytes they are several values up to the whole, and the whole is the most frequent beside zero: a
+    mask's inside outweighs each step of its edge, while of labels the highest has no reason to be the most frequent.
+    """
+    fractions = has_fractions(values)
+    high = float(np.nanmax(values, initial=0))
+    for unit in UNITS:
+        # A spline leaves a little more than the whole.
+        if high != unit and not (fractions and 0.9 * unit <= high <= 1.25 * unit):
+            continue
+        # Of fractions, tenths of the upper half: a spline scatters all values a little.
+        beside = values[values >= HALF * unit] / unit * 10 if fractions else values[values > 0]
+        counts = np.bincount(np.rint(beside).astype(np.int64))
+        whole = 10 if fractions else unit
+        if np.unique(values).size > FEWEST_SHARES and int(counts.argmax()) == whole:
+            return unit
+    return int(fractions)
+
+
+def shares_note(values: NDArray, what: str) -> str:
+    """What was decided of values that are shares of voxels, in words; empty where they are labels.
+
+    `what` says what a voxel is from one half on.
+    """
+    unit = share_unit(values)
+    if unit == 0:
+        return ""
+    has = "fractions" if unit == 1 else f"shares of {unit}"
+    return f"It has {has}: from one half on a voxel is {what}."
+
+
 def marked(values: NDArray, name: str) -> NDArray[np.bool_]:
     """The voxels that a mask or truth sets (x, y, z).
 
@@ -30,13 +70,14 @@ def marked(values: NDArray, name: str) -> NDArray[np.bool_]:
     ImageError
         It has fractions that are no shares of voxels: none reaches one half, or some are far below zero.
     """
-    if not has_fractions(values):
+    unit = share_unit(values)
+    if not unit:
         return np.asarray(values > 0)
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    if high < HALF or low < -HALF:
+    low, high, half = float(np.nanmin(values)), float(np.nanmax(values)), HALF * unit
+    if high < half or low < -half:
         msg = (
             f"Wanted a mask (0 and 1, or shares of voxels), but {name} has fractions from {low:.3g} to {high:.3g}."
             " Give the mask as it was drawn, or resample it with nearest neighbours."
         )
         raise ImageError(msg)
-    return np.asarray(values >= HALF)
+    return np.asarray(values >= half)

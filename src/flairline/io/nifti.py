@@ -17,14 +17,15 @@ import nibabel as nib
 import numpy as np
 from isal import igzip
 from isal.isal_zlib import IsalError
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from flairline.errors import ImageError
 from flairline.io.files import write_bytes
+from flairline.io.foreign import what_instead
 from flairline.io.headers import VOXEL_MM, choose_affine
-from flairline.io.masks import has_fractions, marked
+from flairline.io.masks import marked, shares_note
+from flairline.io.quiet import quiet
 from flairline.types import Mask, Space, StoredGrid, Volume
 
 _IsalError: type[Exception] = IsalError  # type: ignore[assignment]  # isal ships an instance annotation
@@ -65,15 +66,16 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def read_mask(path: Path | str) -> Mask:
-    """Read a mask in RAS+: every voxel above zero is set, where it has fractions every one from one half.
+    """Read a mask in RAS+: every voxel above zero is set, where it has shares of voxels every one from one half.
 
     Raises `ImageError` as `read_volume` does, and where fractions are no shares of voxels.
     """
     array, space = _read(Path(path))
     mask = Mask(np.ascontiguousarray(marked(array, str(path))), space)
-    if not has_fractions(array) or space.stored is None:
+    shares = shares_note(array, "set")
+    if not shares or space.stored is None:
         return mask
-    note = " ".join(filter(None, [space.stored.note, "It has fractions: from one half on a voxel is set."]))
+    note = " ".join(filter(None, [space.stored.note, shares]))
     return Mask(mask.array, replace(space, stored=replace(space.stored, note=note)))
 
 
@@ -102,6 +104,7 @@ def write_volume(path: Path, volume: Volume) -> None:
     _write(path, volume.array.astype(np.float32), volume.space)
 
 
+@quiet("nibabel")  # it says what it mends, of which file it does not
 def _read(path: Path) -> tuple[NDArray[Any], Space]:
     content = _content(path)
     image = _parse(path, content)
@@ -162,7 +165,7 @@ def _content(path: Path) -> bytes:
             msg = f"{path} is a link whose content is not there. Fetch it (for example datalad get, git annex get)."
         raise ImageError(msg) from error
     except (EOFError, zlib.error, _IsalError, igzip.BadGzipFile) as error:
-        msg = f"{path} is cut off or damaged: its compressed data end too early. Copy it again."
+        msg = f"{path} is cut off or damaged: its compressed data cannot be read to their end. Copy it again."
         raise ImageError(msg) from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         msg = f"Cannot read {path}: {getattr(error, 'strerror', None) or error}."
@@ -170,7 +173,7 @@ def _content(path: Path) -> bytes:
 
 
 def _from_first_voxel(path: Path, content: bytes, order: Literal["little", "big"]) -> bytes:
-    """The file with its voxels' offset behind the header: one that lies within it is unset.
+    """The file with its voxels' offset behind the header and its extension: one that lies within them is unset.
 
     Raises
     ------
@@ -182,12 +185,17 @@ def _from_first_voxel(path: Path, content: bytes, order: Literal["little", "big"
         return content
     dtype = np.dtype(kind).newbyteorder("<" if order == "little" else ">")
     offset = np.frombuffer(content, dtype, 1, offset_at)[0]
-    if not offset < smallest:
+    begin = smallest
+    if offset == smallest and content[smallest - 4]:  # it says that an extension follows, which has no room
+        begin += max(0, int.from_bytes(content[smallest : smallest + 4], order, signed=True))
+    if not offset < smallest and begin == smallest:
         return content
-    field = np.array([smallest], dtype).tobytes()
+    field = np.array([begin], dtype).tobytes()
     mended = content[:offset_at] + field + content[offset_at + len(field) :]
-    image = _from_bytes(path, mended, order)
-    wanted = smallest + math.prod(image.shape) * image.get_data_dtype().itemsize
+    image = _from_bytes(path, content if begin > smallest else mended, order)
+    wanted = begin + math.prod(image.shape) * image.get_data_dtype().itemsize
+    if begin > smallest:
+        return mended if wanted == len(content) else content
     if wanted != len(content):
         msg = (
             f"{path} says that its voxels begin at byte {offset:g}, inside its header; wanted {smallest} or more, and"
@@ -206,11 +214,16 @@ def _parse(path: Path, content: bytes) -> Any:
         if content[344:348] == b"ni1\0":
             msg = f"{path} is the header of a .hdr/.img pair. Convert it to one .nii.gz file."
             raise ImageError(msg)
+        if int.from_bytes(content[:4], order) == 348 and content[344:348] == bytes(4):
+            msg = f"{path} is the header of an Analyze image, which says no side. Convert it to one .nii.gz file."
+            raise ImageError(msg)
         return _from_bytes(path, _from_first_voxel(path, content, order), order)
     if content[:200].find(b"annex/objects") >= 0:
         msg = f"{path} is a pointer of git annex without its content. Fetch it (datalad get, git annex get)."
         raise ImageError(msg)
-    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is none. Convert it (dcm2niix, mri_convert)."
+    what, advice = what_instead(content, path.suffix)
+    instead = f"{what}. {advice}" if what else "none. Convert it (dcm2niix, mri_convert)."
+    msg = f"Wanted a NIfTI file (.nii, .nii.gz), but {path} is {instead}"
     raise ImageError(msg)
 
 
@@ -241,11 +254,12 @@ class _Image2(nib.Nifti2Image):
 def _from_bytes(path: Path, content: bytes, order: Literal["little", "big"]) -> Any:
     kind = {348: _Image1, 540: _Image2}[int.from_bytes(content[:4], order)]
     try:
-        with LoggingOutputSuppressor():  # nibabel says what it mends, of which file it does not
-            image = kind.from_bytes(content)
+        image = kind.from_bytes(content)
         image.get_data_dtype()
-        sides = kind.header_class(content[: kind.header_class.sizeof_hdr], check=False)["pixdim"][1:4]
-        if not (np.isfinite(sides) & (sides != 0)).all():
+        handedness, *sides = kind.header_class(content[: kind.header_class.sizeof_hdr], check=False)["pixdim"][:4]
+        # As the NIfTI library and ITK have it: what is below zero is -1. nibabel makes one of all but -1.
+        image.header["pixdim"][0] = -1 if handedness < 0 else 1
+        if not (np.isfinite(sides) & (np.array(sides) != 0)).all():
             image.header["pixdim"][1:4] = np.nan  # nibabel has put one millimetre there, which nobody said
         return image
     except Exception as error:

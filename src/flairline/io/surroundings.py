@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def make_usable(environment: MutableMapping[str, str] = os.environ) -> None:
             with contextlib.suppress(OSError):
                 folder.mkdir(exist_ok=True)
                 environment[name] = str(folder)
+
+
+def open_streams() -> None:
+    """Open what nobody gave this process of input, output and errors (`flairline ... >&-`) on the null device.
+
+    Else Python has None for them, and the next file that is opened takes their place.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _has_entry() -> bool:

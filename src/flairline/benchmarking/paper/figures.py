@@ -7,6 +7,7 @@ as in their colours, so that a grey print can be read. Every figure is written a
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -292,7 +293,11 @@ def save(path: Path, figure: Figure) -> list[Path]:
     import matplotlib
 
     written = []
-    with matplotlib.rc_context({"svg.hashsalt": "flairline", "svg.fonttype": "none"}):
+    with (
+        matplotlib.rc_context({"svg.hashsalt": "flairline", "svg.fonttype": "none"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of a name in letters that it lacks
         for suffix in ("png", "svg"):
             content = io.BytesIO()
             options: dict[str, Any] = {"metadata": {"Date": None}} if suffix == "svg" else {"dpi": 150}

@@ -12,6 +12,8 @@ from flairline.errors import InputError
 from flairline.io.dicom.headers import FileHeader, Frame, Headers, read_headers
 from flairline.io.dicom.series import MIN_SLICES, Series, checked, grouped, same_image
 
+MOST_LISTED = 12
+"""A study may have many series; a line names so many."""
 FLAIR_INVERSION_MS = (1500.0, 3200.0)
 FLAIR_MIN_ECHO_MS = 60.0
 T1_MAX_ECHO_MS = 30.0
@@ -59,12 +61,16 @@ def choose_study(folder: Path, flair_series: int | None = None, t1_series: int |
     headers = read_headers(folder)
     left_out = _left_out(headers)
     if not headers.frames:
-        msg = f"Wanted a folder of DICOM slices, but {folder} has none." + (f" {left_out}" if left_out else "")
+        images = sorted(path.name for path in folder.rglob("*.nii*") if path.is_file())
+        instead = (
+            f"It has NIfTI files ({', '.join(images[:3])}{' ...' if images[3:] else ''}): name them." if images else ""
+        )
+        msg = " ".join(filter(None, [f"Wanted a folder of DICOM slices, but {folder} has none.", left_out, instead]))
         raise InputError(msg)
     patient_note = _check_one_patient(folder, headers.frames)
     series = grouped(headers.frames)
     flair, why_flair = _choose_flair(folder, series, flair_series, left_out)
-    t1, why_t1 = _choose_t1([each for each in series if each is not flair], t1_series)
+    t1, why_t1 = _choose_t1(folder, [each for each in series if each is not flair], t1_series)
     flair = checked(flair)
     try:
         t1 = None if t1 is None else checked(t1)
@@ -178,7 +184,7 @@ def _is_t1(series: Series) -> str:
 
 def _choose_flair(folder: Path, series: list[Series], number: int | None, left_out: str = "") -> tuple[Series, str]:
     if number is not None:
-        named = _by_number(series, number)
+        named = _by_number(folder, series, number)
         return named, f"FLAIR: {named.describe()}, as asked for."
     found = [(each, why) for each in series if (why := _is_flair(each))]
     if not found:
@@ -188,7 +194,9 @@ def _choose_flair(folder: Path, series: list[Series], number: int | None, left_o
         pair for index, pair in enumerate(found) if not any(same_image(pair[0], before) for before, _ in found[:index])
     ]
     if len(found) > 1:
-        both = "; ".join(each.describe() for each, _ in found)
+        both = _listed([each for each, _ in found])
+        if len({_study_of(each) for each, _ in found}) == len(found):
+            raise InputError(_several_studies(folder, [each for each, _ in found]))
         msg = f"Wanted one FLAIR series in {folder}, found {len(found)}: {both}. Name one with --flair-series NUMBER."
         raise InputError(msg)
     chosen, why = found[0]
@@ -198,7 +206,7 @@ def _choose_flair(folder: Path, series: list[Series], number: int | None, left_o
 
 
 def _no_flair(folder: Path, series: list[Series], left_out: str) -> str:
-    listed = "; ".join(each.describe() for each in series)
+    listed = _listed(series)
     parts = [
         f"Wanted a FLAIR series in {folder}, found none among: {listed}. Name one with --flair-series NUMBER.",
         *(
@@ -212,9 +220,9 @@ def _no_flair(folder: Path, series: list[Series], left_out: str) -> str:
     return " ".join(filter(None, parts))
 
 
-def _choose_t1(series: list[Series], number: int | None) -> tuple[Series | None, str]:
+def _choose_t1(folder: Path, series: list[Series], number: int | None) -> tuple[Series | None, str]:
     if number is not None:
-        named = _by_number(series, number)
+        named = _by_number(folder, series, number)
         return named, f"T1: {named.describe()}, as asked for."
     found = [(each, why) for each in series if (why := _is_t1(each))]
     if not found:
@@ -225,14 +233,32 @@ def _choose_t1(series: list[Series], number: int | None) -> tuple[Series | None,
     return chosen, f"T1: {chosen.describe()}, by {why}{others}."
 
 
-def _by_number(series: list[Series], number: int) -> Series:
+def _by_number(folder: Path, series: list[Series], number: int) -> Series:
     found = [each for each in series if each.number == number]
     if len(found) > 1 and all(same_image(found[0], each) for each in found[1:]):
         found = found[:1]
+    if len(found) > 1 and len({_study_of(each) for each in found}) == len(found):
+        raise InputError(_several_studies(folder, found))
     if len(found) != 1:
-        msg = (
-            f"Wanted one series with the number {number}, found {len(found)}."
-            f" There are: {'; '.join(each.describe() for each in series)}."
-        )
+        msg = f"Wanted one series with the number {number}, found {len(found)}. There are: {_listed(series)}."
         raise InputError(msg)
     return found[0]
+
+
+def _listed(series: Sequence[Series]) -> str:
+    """Series in one line, no more than a reader can take in."""
+    more = f"; and {len(series) - MOST_LISTED} more" if len(series) > MOST_LISTED else ""
+    return "; ".join(each.describe() for each in series[:MOST_LISTED]) + more
+
+
+def _study_of(series: Series) -> str:
+    return series.frames[0].header.study_uid or series.uid
+
+
+def _several_studies(folder: Path, series: Sequence[Series]) -> str:
+    """Of several visits that lie in one folder no series' number names one."""
+    where = ", ".join(str(each.files[0].relative_to(folder)) for each in series[:MOST_LISTED])
+    return (
+        f"Wanted one study, but {folder} holds {len(series)} with such a series each, one of each visit (their first"
+        f" files: {where}). Give each study's folder by itself."
+    )

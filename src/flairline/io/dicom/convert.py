@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
 import subprocess
@@ -17,13 +18,14 @@ import numpy as np
 
 from flairline.errors import ImageError, InputError, MissingExtraError
 from flairline.io.dicom.choose import Study
-from flairline.io.dicom.headers import whole
+from flairline.io.dicom.grids import evened, turned_bright, with_own_scales
+from flairline.io.dicom.headers import DEFLATED, RESCALE, whole
 from flairline.io.dicom.series import Series
 from flairline.io.files import prepare_folder
 from flairline.io.nifti import read_volume, write_volume
 from flairline.types import Space, Volume
 
-VERSION = 2
+VERSION = 3
 """Goes up when a series is converted in another way, so that what earlier versions kept is not taken for it."""
 PLACE_TOLERANCE = 0.5
 """An image lies where its headers say if no corner is further off than this share of its smallest voxel side."""
@@ -82,11 +84,19 @@ def _convert(series: Series, work: Path, name: str) -> Path:
             fitting = [volume for volume in volumes if _lies_there(volume.space, series.space)]
             if not fitting and (stacked := _stacked(volumes)) is not None and _lies_there(stacked.space, series.space):
                 fitting = [stacked]
+            if not fitting and len(volumes) == 1 and (even := evened(volumes[0], series)) is not None:
+                fitting = [even]
             if len(fitting) == 1:
                 # Written anew by our own writer: a header has room for names and comments, and ours are empty.
-                write_volume(path, fitting[0])
+                write_volume(path, _as_meant(fitting[0], series))
                 return path
         raise InputError(_refusal(series, volumes, len(fitting), _complaints(printed, names)))
+
+
+def _as_meant(volume: Volume, series: Series) -> Volume:
+    """The converted image with the grey values that its headers say."""
+    scaled = with_own_scales(volume, series) if series.has_own_scales else volume
+    return turned_bright(scaled) if series.is_inverted else scaled
 
 
 def _key(series: Series) -> str:
@@ -100,11 +110,16 @@ def _key(series: Series) -> str:
 
 
 def _copy(series: Series, file: Path, target: Path) -> None:
-    """Copy a file of a series, with the preamble that DICOM asks for and only with those frames that were chosen."""
+    """Copy a file of a series, as dcm2niix can read it.
+
+    It has the preamble that DICOM asks for, is not deflated, and has only those frames that were chosen, without
+    their scales where these differ.
+    """
     frames = [frame for frame in series.frames if frame.header.file == file]
     header = frames[0].header
-    if not header.has_preamble or (header.is_multiframe and len(frames) < _count_frames(file)):
-        _copy_part(file, target, sorted(frame.index for frame in frames))
+    some = header.is_multiframe and len(frames) < _count_frames(file)
+    if not header.has_preamble or header.is_deflated or some or series.has_own_scales:
+        _copy_part(file, target, sorted(frame.index for frame in frames), as_stored=series.has_own_scales)
     else:
         shutil.copyfile(file, target)
 
@@ -181,7 +196,12 @@ def _lies_there(space: Space, wanted: Space) -> bool:
 
 
 def _refusal(series: Series, volumes: Sequence[Volume], fitting: int, complaints: str) -> str:
-    if volumes and not fitting:
+    if volumes and not fitting and math.prod(volumes[0].space.shape) != math.prod(series.space.shape):
+        what = (
+            f"dcm2niix made an image of {volumes[0].space.describe()} of {series.describe()}: it did not take all"
+            " of its slices."
+        )
+    elif volumes and not fitting:
         what = (
             f"dcm2niix put {series.describe()} elsewhere than its headers say (it has"
             f" {volumes[0].space.describe()}, wanted {series.space.describe()})."
@@ -208,8 +228,10 @@ def _given(short: str, names: Mapping[str, Path]) -> str:
     return names[short].name if short in names else short
 
 
-def _copy_part(file: Path, target: Path, indices: Sequence[int]) -> None:
+def _copy_part(file: Path, target: Path, indices: Sequence[int], as_stored: bool) -> None:
     """The same file with the preamble that DICOM asks for, a multi-frame one with the frames of these indices.
+
+    `as_stored` leaves out how its values are scaled.
 
     Raises
     ------
@@ -226,8 +248,12 @@ def _copy_part(file: Path, target: Path, indices: Sequence[int]) -> None:
             if "TransferSyntaxUID" not in image.file_meta:
                 implicit = image.original_encoding[0]
                 image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            if image.file_meta.TransferSyntaxUID == DEFLATED:
+                image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             if "PerFrameFunctionalGroupsSequence" in image:
                 _keep_frames(image, indices)
+            if as_stored:
+                _drop_scales(image)
             image.save_as(target, enforce_file_format=True)
     except Exception as error:  # pydicom raises many types on a damaged file
         msg = f"{file} lacks its preamble or has other frames beside the wanted, and cannot be mended ({error})."
@@ -249,6 +275,15 @@ def _keep_frames(image: Any, indices: Sequence[int]) -> None:
     else:
         each = len(image.PixelData) // count
         image.PixelData = b"".join(image.PixelData[each * index : each * (index + 1)] for index in indices)
+
+
+def _drop_scales(image: Any) -> None:
+    """Leave out how the stored values of a multi-frame file are scaled, wherever it says so."""
+    shared = image.get("SharedFunctionalGroupsSequence") or []
+    for level in (image, *shared, *image.PerFrameFunctionalGroupsSequence):
+        for keyword in ("PixelValueTransformationSequence", *RESCALE):
+            if keyword in level:
+                delattr(level, keyword)
 
 
 def _dcm2niix() -> str:

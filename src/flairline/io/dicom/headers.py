@@ -20,6 +20,9 @@ from flairline.errors import MissingExtraError
 Place = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
 
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""The transfer syntax of files that are compressed as a whole."""
+RESCALE = ("RescaleSlope", "RescaleIntercept")
 DIRECTION_TOLERANCE = 1e-2
 """How far the two directions of a slice may be from length one and from a right angle; texts are rounded."""
 
@@ -39,6 +42,9 @@ class FileHeader:
     modality: str
     has_preamble: bool
     is_multiframe: bool
+    is_inverted: bool = False
+    """Whether its lowest grey value is the brightest (MONOCHROME1)."""
+    is_deflated: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Frame:
     inversion_time_ms: float
     kinds: frozenset[str]
     has_contrast: bool
+    rescale: tuple[float, float] = (1.0, 0.0)
+    """Slope and intercept of a frame of a multi-frame file; those of classic files are left to dcm2niix."""
 
     @property
     def name(self) -> str:
@@ -228,9 +236,11 @@ def _file_header(path: Path, header: Any, has_preamble: bool) -> FileHeader:
         patient=(identity, name, birth),
         number=series_number,
         description=description or text(header, "ProtocolName"),
-        modality=text(header, "Modality") or "MR",
+        modality=text(header, "Modality").upper() or "MR",
         has_preamble=has_preamble,
         is_multiframe=value(header, "PerFrameFunctionalGroupsSequence") is not None,
+        is_inverted=text(header, "PhotometricInterpretation").upper() == "MONOCHROME1",
+        is_deflated=text(header.file_meta, "TransferSyntaxUID") == DEFLATED,
     )
 
 
@@ -274,6 +284,7 @@ def _frame(file_header: FileHeader, index: int, levels: tuple[Any, ...]) -> Fram
         kinds=kinds,
         has_contrast=bool(text(levels[-1], "ContrastBolusAgent"))
         or item(levels[-1], "ContrastBolusAgentSequence") is not None,
+        rescale=_rescale(levels) if file_header.is_multiframe else (1.0, 0.0),
     )
 
 
@@ -291,6 +302,12 @@ def _time_ms(levels: tuple[Any, ...], sequence: str, keyword: str, classic: str)
     group = _nested(levels, sequence)
     found = number(group, keyword) if group is not None else math.nan
     return found if found == found else number(levels[-1], classic)
+
+
+def _rescale(levels: tuple[Any, ...]) -> tuple[float, float]:
+    group = _nested(levels, "PixelValueTransformationSequence")
+    slope, intercept = (number(group, word) if group is not None else math.nan for word in RESCALE)
+    return (slope if slope == slope and slope != 0 else 1.0, intercept if intercept == intercept else 0.0)
 
 
 def _kinds(dataset: Any, keyword: str) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from flairline.errors import InputError, MissingExtraError
 from flairline.io.dicom.headers import item, number
 from flairline.io.dicom.series import Series
 from flairline.io.files import write_bytes
+from flairline.io.quiet import quiet
 from flairline.types import Mask, Space
 
 NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -90,8 +90,7 @@ def source_headers(source: Series) -> list[Any]:
     InputError
         The source lacks what it is referred to by (see `check_segmentation`).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet("highdicom", "pydicom"):
         return [_sound(image, source, {}) for image in _images(source)]
 
 
@@ -122,14 +121,15 @@ def _built(marked: _Marked, source: Series, description: str) -> tuple[bytes, tu
         raise MissingExtraError(what, "dicom") from error
     notes: dict[str, None] = {}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values outside the standard, which are dealt with here
+        with quiet("highdicom", "pydicom"):  # they warn of values outside the standard, which are dealt with here
             images = [_sound(image, source, notes) for image in _images(source)]
+            if len({image.SOPInstanceUID for image in images}) < len(images):
+                notes["Slices of the source share one SOPInstanceUID; viewers may not find them from mask.dcm"] = None
             return _content(marked, source, images, description), tuple(notes)
     except InputError:
         raise
     except Exception as error:  # highdicom and pydicom raise many types on headers outside the standard
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".")
         msg = f"A DICOM Segmentation of {source.describe()} cannot be written: {reason}. Run without --dicom-seg."
         raise InputError(msg) from error
 
@@ -272,6 +272,9 @@ def _with_one_grid(image: Any, source: Series, notes: dict[str, None]) -> None:
         if not number(image, "SliceThickness") > 0:
             image.SliceThickness = round(between_slices, 6)
             notes["SliceThickness is missing in the source; in mask.dcm it is the distance of the slices"] = None
+        if "SpacingBetweenSlices" in image and not number(image, "SpacingBetweenSlices") > 0:
+            del image.SpacingBetweenSlices
+            notes["SpacingBetweenSlices of the source is no distance and was left out"] = None
         return
     if item(image, "SharedFunctionalGroupsSequence") is None:
         image.SharedFunctionalGroupsSequence = [Dataset()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,8 @@ GAP_FACTOR = 1.5
 """Two neighbouring slices further apart than this many times the usual distance have one missing between them."""
 MAX_DRIFT_VOXELS = 0.5
 """Slices that lie further aside than this share of a voxel make no grid with right angles."""
+MAX_UNEVEN, SAID_UNEVEN = 0.15, 0.02
+"""Slices may lie this share of their distance from where even ones would, and it is said beyond the second."""
 SAME_DIRECTION = 1e-3
 """Directions whose components differ by less are the same: scanners round them."""
 OF_COMPLEX = (
@@ -68,6 +70,28 @@ class Series:
         return any(frame.header.is_multiframe for frame in self.frames)
 
     @property
+    def is_inverted(self) -> bool:
+        """Whether its lowest grey value is the brightest."""
+        return self.frames[0].header.is_inverted
+
+    @property
+    def has_own_scales(self) -> bool:
+        """Whether its frames differ in how their stored values are scaled."""
+        return len({frame.rescale for frame in self.frames}) > 1
+
+    @cached_property
+    def uneven_mm(self) -> float:
+        """How far a slice lies at most from where it would lie at even distances."""
+        even = np.linspace(self.positions_mm[0], self.positions_mm[-1], len(self.positions_mm))
+        return float(np.abs(even - self.positions_mm).max())
+
+    @property
+    def is_even(self) -> bool:
+        """Whether the slices' distances differ by no more than rounding may do."""
+        between_mm = (self.positions_mm[-1] - self.positions_mm[0]) / max(len(self.frames) - 1, 1)
+        return self.uneven_mm <= MAX_UNEVEN * between_mm
+
+    @property
     def space(self) -> Space:
         """The grid of the slices in their order: axes (column, row, slice), in RAS mm."""
         first, last = self.frames[0], self.frames[-1]
@@ -98,7 +122,31 @@ def grouped(frames: Sequence[Frame]) -> list[Series]:
     by_uid: dict[str, list[Frame]] = {}
     for frame in frames:
         by_uid.setdefault(frame.header.series_uid, []).append(frame)
-    return sorted((_series(uid, each) for uid, each in by_uid.items()), key=lambda series: (series.number, series.uid))
+    found = [_series(uid, each) for uid, each in _put_together(by_uid).items()]
+    return sorted(found, key=lambda series: (series.number, series.uid))
+
+
+def _put_together(by_uid: Mapping[str, list[Frame]]) -> dict[str, list[Frame]]:
+    """The same, but slices that each name a series of their own are one: some anonymisers give each file a new name.
+
+    Taken for one are those of one number and one description, where they have both, if they make a stack.
+    """
+    alone: dict[tuple[int, str, float], list[Frame]] = {}
+    for each in by_uid.values():
+        header = each[0].header
+        if len(each) == 1 and header.number and header.description and not header.is_multiframe:
+            alone.setdefault((header.number, header.description, each[0].echo_time_ms), []).append(each[0])
+    joined = {
+        frame.header.series_uid: several
+        for several in alone.values()
+        if len(several) >= MIN_SLICES
+        for frame in several
+    }
+    parts: dict[str, list[Frame]] = {}
+    for uid, each in by_uid.items():
+        several = joined.get(uid, each)
+        parts.setdefault(several[0].header.series_uid, several)
+    return parts
 
 
 def checked(series: Series) -> Series:
@@ -124,6 +172,9 @@ def checked(series: Series) -> Series:
         )
         raise InputError(msg)
     _check_drift(series)
+    if series.uneven_mm > SAID_UNEVEN * usual:
+        note = f"its slices lie up to {series.uneven_mm:.2g} mm off even distances and were taken as even"
+        return replace(series, notes=(*series.notes, note))
     return series
 
 
@@ -153,6 +204,10 @@ def _series(uid: str, frames: list[Frame]) -> Series:
             ("InversionTime", lambda frame: frame.inversion_time_ms),
         )
     ]
+    if len({frame.header.series_uid for frame in frames}) > 1:
+        notes.append("each of its files names a series of its own; they were put together by number and description")
+    if frames[0].header.is_inverted:
+        notes.append("its grey values are stored inverted (MONOCHROME1) and were turned")
     if any(not frame.header.has_preamble for frame in frames):
         notes.append("its files lack the preamble of DICOM")
     first = frames[0]
@@ -226,6 +281,7 @@ def _fit(one: Frame, other: Frame) -> bool:
         one.shape == other.shape
         and ("LOCALIZER" in one.kinds) == ("LOCALIZER" in other.kinds)
         and _complex_part(one) == _complex_part(other)
+        and one.header.is_inverted == other.header.is_inverted
         and max(abs(a - b) for a, b in zip(one.orientation, other.orientation, strict=True)) < SAME_DIRECTION
         and all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(one.spacing_mm, other.spacing_mm, strict=True))
     )
