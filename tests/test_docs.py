@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOWTO = ROOT / "docs" / "howto" / "add-method.md"
+HOWTO = ROOT / "docs" / "howto" / "add-learned-method.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -45,7 +45,7 @@ def test_the_readme_is_short():
 
 
 def test_the_columns_of_rows_csv_are_the_documents():
-    text = " ".join((ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / "docs" / "concepts" / "counts.md").read_text(encoding="utf-8").split())
     (columns,) = re.findall(r"`rows.csv` has the columns ([\w, ]+)\.", text)
     from flairline.benchmarking import rows
 
@@ -58,7 +58,7 @@ def test_the_slice_method_of_the_howto_trains_and_scores(monkeypatch):
     from flairline.learning.loop import Budget
     from flairline.learning.networks.autoencoders import Architecture
 
-    code = re.findall(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)[1]
+    code = re.findall(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)[0]
     module = types.ModuleType("ae_sharp")
     monkeypatch.setitem(sys.modules, "ae_sharp", module)
     exec(code, module.__dict__)
