@@ -36,7 +36,7 @@ TEMPLATE = """
 {% if by_region %}<table id="region-table"><thead><tr><th scope="col">Lies in</th><th scope="col" class="n">Volume (ml)</th>
 <th scope="col" class="n">Regions</th><th scope="col">Share of all that is marked</th></tr></thead><tbody>
 {% for name, ml, count, share in by_region %}<tr><td>{{ name }}</td><td class="n">{{ ml | number }}</td><td class="n">{{ count }}</td>
-<td class="bar"><i style="width: {{ '%.1f' | format(share * 8) }}rem"></i>{{ '%.0f' | format(100 * share) }} %</td></tr>
+<td class="share"><i style="width: {{ '%.1f' | format(share * 8) }}rem"></i>{{ '%.0f' | format(100 * share) }} %</td></tr>
 {% endfor %}</tbody></table>{% endif %}
 {% if has_probability %}<p class="muted">Probability: how often a region of such scores and such a volume touched a lesion on
 synthetic scans.</p>{% endif %}
