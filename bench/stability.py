@@ -6,7 +6,7 @@ the unchanged scan's mask: Dice, and volume against volume. Carrying alone costs
 to the unchanged mask (onto the changed scan's grid and back), which is what "kept" says and what rigid moves are held
 to.
 
-    FLAIRLINE_DATA=... nice python -m bench.stability [-o OUT] [--scan NAME] [--change NAME] [--quick]
+    FLAIRLINE_DATA=... nice python -m bench.stability [-o OUT] [--scan NAME] [--change NAME] [--method NAME] [--quick]
 
 takes two raw pairs and two stripped scans, `default` and `training-free`, and ends with a table in Markdown and one
 line of JSON, in which `missed` lists what is beyond the limits below. Each change's result is kept in OUT (a scratch
@@ -589,6 +589,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--csv", type=Path, help="write the rows to this file as well")
     parser.add_argument("--scan", action="append", choices=list(SCANS), help="only this one (repeat for more)")
     parser.add_argument("--change", action="append", choices=[change.name for change in CHANGES], help="only this one")
+    parser.add_argument("--method", action="append", choices=METHODS, help="only this one")
     parser.add_argument("--quick", action="store_true", help="a coarse phantom: does it run?")
     given = parser.parse_args(arguments)
     changes = QUICK_CHANGES if given.quick else CHANGES
@@ -599,7 +600,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             measure({"phantom": lambda: quick_files(Path(scratch) / "phantom")}, changes, QUICK_METHODS, out, given.csv)
             return
         names = given.scan or list(SCANS)
-        measure({name: lambda name=name: real_files(SCANS[name]) for name in names}, changes, METHODS, out, given.csv)
+        methods = tuple(given.method or METHODS)
+        measure({name: lambda name=name: real_files(SCANS[name]) for name in names}, changes, methods, out, given.csv)
 
 
 if __name__ == "__main__":

@@ -191,7 +191,8 @@ def judge(zoo: Zoo, shown: str, name: str, slices: int | None) -> Judged:
 def seconds_a_volume(zoo: Zoo, shown: str, slices: int | None) -> float:
     """Seconds of the scorer alone on the first scan of the first table, or on so many slices of it; second run."""
     labelled = read_scan(CaseTable(zoo.tables[0]).cases()[0], JUDGED).labelled(merge=True)
-    scan = replace(protocols.load("sound"), brain_slices=slices).prepare(labelled).scan
+    protocol = replace(protocols.load("sound"), brain_slices=slices)
+    scan = protocol.few_slices(protocol.prepare(labelled).scan)
     scorer = recipes.load(shown).scorer()
     if slices is None:
         scorer(scan)  # what is loaded once

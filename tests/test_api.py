@@ -40,15 +40,9 @@ def demo():
     return fl.demo_scan()
 
 
-def test_the_import_loads_nothing_heavy_and_takes_less_than_a_tenth_of_a_second():
-    code = f"""
-import sys, time
-started = time.perf_counter()
-import flairline
-print(time.perf_counter() - started, *(name for name in {HEAVY!r} if name in sys.modules))
-"""
-    seconds, *loaded = min((fresh(code).split() for _ in range(3)), key=lambda words: float(words[0]))
-    assert loaded == [] and float(seconds) < 0.1
+def test_the_import_loads_nothing_heavy():
+    code = f"import sys, flairline; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    assert fresh(code).split() == []
 
 
 def test_every_public_name_is_there_and_is_listed():

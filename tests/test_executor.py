@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import platform
+import subprocess
 import sys
 
 import pytest
@@ -253,3 +256,35 @@ def test_a_scheduler_that_vanishes_fails_what_is_left_and_hangs_nobody(dask_clus
         rest = list(outcomes)
     assert first.result is not None
     assert len(rest) == 7 and rest[-1].died and rest[-1].error
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from flairline import executor
+
+if sys.argv[1] == "told":
+    executor.begin_worker(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    np.ones(2**17)  # 1 MB: larger ones get large pages
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_a_worker_keeps_the_memory_that_it_frees_whatever_its_cluster_sets():
+    def pages(how: str) -> int:
+        ran = subprocess.run(
+            [sys.executable, "-c", FAULTS, how],
+            env={**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"},  # as Dask's nanny has it
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(ran.stdout)
+
+    each = 2**20 // os.sysconf("SC_PAGESIZE")
+    assert pages("told") < 5 * each
+    if pages("not told") < 80 * each:
+        pytest.skip("this system gives pages of another size, or counts none")

@@ -41,3 +41,14 @@ def test_a_patient_is_known_again(patients, tmp_path, known_by):
         copy = tmp_path / "copy.nii"
         nib.save(nib.load(first.flair), copy)
         assert seen_cases(recipe, [replace(first, subject="renamed", flair=copy)]) == ["mslub/renamed"]
+
+
+def test_weights_of_the_package_know_whom_they_have_seen(patients, tmp_path):
+    first = patients[0]
+    trained = recipe_of(tmp_path / "model", dataset=first.dataset, subject=first.subject)
+    shipped = replace(trained, model=None, shipped=trained.model)
+    assert seen_cases(shipped, patients) == [first.key]
+    assert "shipped" not in shipped.describe()
+    own = recipes.load("synthetic_unet").shipped
+    assert own is not None and own.exists()
+    assert recipes.load(f"synthetic_unet={own}").shipped is None

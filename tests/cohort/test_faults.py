@@ -62,7 +62,7 @@ def _hear_sigint():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def when(true, seconds=60):
+def when(true, seconds=300):
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not (found := true()):
@@ -118,7 +118,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(bids, finished, contents
         children = psutil.Process(run.pid).children(recursive=True)
         run.kill()
         run.wait()
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive  # no worker waits for ever for a parent that is gone
     kept = [name for name in VISITS if (state := read_state(path_of(out, name))) and state.is_whole(out)]
     assert len(kept) >= moment
@@ -136,7 +136,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_worker(bids, tmp_path):
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130
         assert "Run the same command again to go on" in run.stderr.read()
-        assert not psutil.wait_procs(children, timeout=20)[1]
+        assert not psutil.wait_procs(children, timeout=60)[1]
     assert not list(out.rglob("*.part"))
 
 

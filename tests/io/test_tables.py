@@ -62,5 +62,5 @@ def test_a_missing_table_is_named(tmp_path):
 
 
 def test_a_tsv_says_n_a_of_what_is_not_known_and_keeps_a_cell_on_its_line():
-    text = tables.tsv_text(["a", "b", "c"], [[1.5, None, "x\ty\nz"], [float("nan"), "", 0]])
-    assert text == "a\tb\tc\n1.5\tn/a\tx y z\nn/a\tn/a\t0\n"
+    text = tables.tsv_text(["a", "b", "c"], [[1.5, None, "x\ty\nz"], [float("nan"), "", 0], [0.1 + 0.2, 40000, 2.0]])
+    assert text == "a\tb\tc\n1.5\tn/a\tx y z\nn/a\tn/a\t0\n0.3\t40000\t2\n"

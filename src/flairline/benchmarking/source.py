@@ -187,7 +187,7 @@ class PlainSource:
 
     def picture(self, case: Case, protocol: Protocol) -> Picture:
         """The FLAIR as the protocol wants it, in all slices."""
-        scan = protocol.of_all_slices().prepare(self.labelled(case, protocol)).scan
+        scan = protocol.prepare(self.labelled(case, protocol)).scan
         return Picture(scan.space, scan.flair.array)
 
     def reconstruction_quality(self) -> Reconstruction | None:
@@ -271,10 +271,11 @@ class RecipeSource(PlainSource):
     def make(self, case: Case, protocol: Protocol) -> Scored:
         """Scan as the protocol wants it, the recipe's score, and its mask if it has a rule for one."""
         labelled = protocol.prepare(self.labelled(case, protocol))
-        score = ready_scorer(self.recipe)(labelled.scan)
+        scan = protocol.few_slices(labelled.scan) if self.recipe.info.iterative else labelled.scan
+        score = ready_scorer(self.recipe)(scan)
         if self.recipe.threshold is None:
             return Scored(labelled, score.array)
-        mask, _ = self.recipe.mask(score, labelled.scan.brain, self.recipe.threshold)
+        mask, _ = self.recipe.mask(score, scan.brain, self.recipe.threshold)
         return Scored(labelled, score.array, mask.array)
 
     def reconstruction_quality(self) -> Reconstruction | None:
@@ -354,7 +355,7 @@ class FileSource(PlainSource):
         whole = np.ones(flair.space.shape, dtype=np.bool_)
         as_scan = Scan.of(case.subject, flair, Mask(whole, flair.space))
         as_labelled = dataclasses.replace(labelled, scan=as_scan, labels=None, ignored=None)
-        return Picture(labelled.scan.space, protocol.of_all_slices().prepare(as_labelled).scan.flair.array)
+        return Picture(labelled.scan.space, protocol.prepare(as_labelled).scan.flair.array)
 
     def _brain(self, case: Case, score: Volume, protocol: Protocol) -> Mask:
         if case.brain is None and case.flair is None:

@@ -27,7 +27,7 @@ from flairline.preprocess import quality
 from flairline.types import BoolArray, Case
 
 FILE = "score.npz"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,8 @@ def keep(case: Case, source: MapSource, protocol: Protocol, store: Store) -> Sto
             "sides_known": scan.space.sides_known,
         }
         with store.new(key, described) as folder:
-            write(folder / FILE, judged, truth, None if mask is None else protocol.cut(mask), scan.spacing_mm)
+            mask = None if mask is None else protocol.cut(protocol.in_few_slices(mask, scan))
+            write(folder / FILE, judged, truth, mask, scan.spacing_mm)
     about = store.about(key)
     x, y, z = about["spacing_mm"]
     figures = {name: float("nan") if value is None else value for name, value in about["figures"].items()}

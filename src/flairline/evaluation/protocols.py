@@ -79,8 +79,9 @@ class Protocol:
     maps
         What is done to the score before the thresholds.
     brain_slices
-        Give the method, and judge, so many axial slices of each scan only, evenly spaced over its brain, because it
-        takes minutes a volume; None: all. The others' brain, images and truth are empty.
+        Judge so many axial slices of each scan only, evenly spaced over its brain, because a method takes minutes a
+        volume; None: all. Such a method sees no other slice (`few_slices`), any other the whole scan. `maps` filters
+        within slices then, as there is nothing between them.
     """
 
     name: str
@@ -113,8 +114,6 @@ class Protocol:
         self._check_grid(labelled.scan)
         if self.legacy_integer or self.clip_quantile is not None:
             labelled = replace(labelled, scan=self._with_intensities(labelled.scan))
-        if self.brain_slices is not None:
-            labelled = _thinned(labelled, self.brain_slices)
         if self.in_plane is None:
             return labelled
         scan = labelled.scan
@@ -134,15 +133,25 @@ class Protocol:
         fields = asdict(self)
         return {name: value for name, value in fields.items() if name != "brain_slices" or value is not None}
 
-    def of_all_slices(self) -> Protocol:
-        """The same protocol without `brain_slices`: to show a scan, not to judge it."""
-        return replace(self, brain_slices=None)
+    def few_slices(self, scan: Scan) -> Scan:
+        """What a method that takes minutes a volume is given: no image and no brain but in `brain_slices`."""
+        if self.brain_slices is None:
+            return scan
+        kept = self._kept(scan)
+        images = {
+            role: Volume(np.where(kept, image.array, np.float32(0)), image.space) for role, image in scan.images.items()
+        }
+        return replace(scan, images=images, brain=Mask(scan.brain.array & kept, scan.brain.space))
 
     def truth(self, labelled: LabelledScan) -> BoolArray:
-        """Where the lesions are (x, y, z); nowhere if the case has no truth."""
+        """Where the lesions are (x, y, z) in what is judged; nowhere if the case has no truth."""
         if labelled.labels is None:
             return np.zeros(labelled.scan.space.shape, np.bool_)
-        return labelled.labels > self.truth_above
+        return self.in_few_slices(labelled.labels > self.truth_above, labelled.scan)
+
+    def in_few_slices(self, mask: BoolArray, scan: Scan) -> BoolArray:
+        """A mask (x, y, z) of a scan, empty outside `brain_slices`."""
+        return mask if self.brain_slices is None else mask & self._kept(scan)
 
     def cut(self, array: NDArray) -> NDArray:
         """The judged slices of an array (x, y, z)."""
@@ -151,7 +160,11 @@ class Protocol:
     def judged(self, score: NDArray[np.float32], labelled: LabelledScan) -> JudgedScan:
         """What is judged of one scan."""
         truth, brain = self.cut(self.truth(labelled)), self.cut(labelled.scan.brain.array)
-        score = self.maps.apply(self.cut(score), self.cut(labelled.scan.flair.array), brain)
+        in_plane = self.brain_slices is not None
+        score = self.maps.apply(self.cut(score), self.cut(labelled.scan.flair.array), brain, in_plane=in_plane)
+        if self.brain_slices is not None:
+            kept = self.cut(np.broadcast_to(self._kept(labelled.scan), labelled.scan.space.shape))
+            score, brain = np.where(kept, score, np.float32(0)), brain & kept
         if labelled.ignored is not None:
             # Outside the brain nothing is judged, or (with all voxels) a score of zero there is right.
             counted = ~self.cut(labelled.ignored)
@@ -186,6 +199,10 @@ class Protocol:
         rule = self.components_at(spacing_mm)
         return remove_small_components(marked & brain if self.brain_only else marked, rule)
 
+    def _kept(self, scan: Scan) -> NDArray[np.bool_]:
+        assert self.brain_slices is not None
+        return evenly_spaced_slices(scan.brain.array, self.brain_slices)
+
     def _resized(self, array: NDArray, order: int | None) -> NDArray:
         assert self.in_plane is not None
         return index_resize(array, self.in_plane) if order is None else spline_resize(array, self.in_plane, order)
@@ -216,20 +233,6 @@ def evenly_spaced_slices(brain: BoolArray, n_slices: int) -> NDArray[np.bool_]:
     if there.size:
         kept[there[np.linspace(0, there.size - 1, n_slices + 2).round().astype(int)[1:-1]]] = True
     return kept
-
-
-def _thinned(labelled: LabelledScan, n_slices: int) -> LabelledScan:
-    scan = labelled.scan
-    kept = evenly_spaced_slices(scan.brain.array, n_slices)
-    images = {
-        role: Volume(np.where(kept, image.array, np.float32(0)), image.space) for role, image in scan.images.items()
-    }
-    return replace(
-        labelled,
-        scan=replace(scan, images=images, brain=Mask(scan.brain.array & kept, scan.brain.space)),
-        labels=None if labelled.labels is None else np.where(kept, labelled.labels, np.float32(0)),
-        ignored=None if labelled.ignored is None else labelled.ignored & kept,
-    )
 
 
 def on_sri24_grid(space: Space) -> bool:

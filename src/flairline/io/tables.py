@@ -24,6 +24,10 @@ _CONVERTED = {"str": str, "int": int, "float": float}
 """How a column is read, by the annotation of a record's field."""
 
 
+DIGITS = 10
+"""Of a number in a table for people, more than any of them is sure of."""
+
+
 def csv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
     """A header and one line each; undefined numbers are written as nan."""
     text = io.StringIO()
@@ -34,7 +38,10 @@ def csv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
 
 
 def tsv_text(columns: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
-    """As `csv_text`, with tabs and as BIDS wants it: what is not known is n/a, and a cell is one line without tabs."""
+    """As `csv_text`, with tabs and as BIDS wants it: what is not known is n/a, and a cell is one line without tabs.
+
+    Numbers have ten digits, so that a sum of volumes has no tail of rounding.
+    """
     rows = ["\t".join(_tsv_cell(cell) for cell in line) for line in (columns, *lines)]
     return "\n".join(rows) + "\n"
 
@@ -96,6 +103,8 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
 
 
 def _tsv_cell(cell: Any) -> str:
+    if isinstance(cell, float) and cell == cell:
+        return f"{cell:.{DIGITS}g}"
     return " ".join(str(cell).split()) if cell is not None and cell == cell and cell != "" else "n/a"
 
 

@@ -5,21 +5,21 @@ The statistical baseline in the code of Meissen et al. 2022 (https://github.com/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from flairline.learning.atlas.learner import AtlasLearner
 from flairline.learning.atlas.scorer import AtlasScorer
-from flairline.learning.data import TrainingData, scratch_model
-from flairline.learning.model import ModelFolder, read_once
+from flairline.learning.data import TrainingData
+from flairline.learning.from_scans import FromScans
+from flairline.learning.model import ModelFolder
 from flairline.learning.run import TrainingRun
-from flairline.types import MethodInfo, Scan, Scorer
+from flairline.types import MethodInfo
 
 
 @dataclass(frozen=True)
-class Method(AtlasLearner):
+class Method(AtlasLearner, FromScans[AtlasScorer]):
     """(x - mean) / (std + eps) with voxel-wise mean and unbiased standard deviation of registered healthy scans.
 
     The fields are those of `AtlasLearner`: which sign counts, how scans come to one scale, whether they are registered,
@@ -41,22 +41,9 @@ class Method(AtlasLearner):
         "test": (4.0, 6.0),
     }
 
-    def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
-        """Learn from scans in memory. Raises `InputError` if there are too few. For more, see `train`."""
-        with scratch_model(self, healthy) as folder:
-            return AtlasScorer.read(self, ModelFolder(folder))
-
-    def load(self, folder: Path) -> AtlasScorer:
-        """The scorer of a model folder.
-
-        Raises
-        ------
-        ModelError
-            The folder is missing, broken, foreign or newer.
-        MissingExtraError
-            safetensors is not installed; torch is not needed.
-        """
-        return read_once(AtlasScorer.read, self, folder)
+    def read(self, model: ModelFolder) -> AtlasScorer:
+        """The scorer of a model folder; torch is not needed."""
+        return AtlasScorer.read(self, model)
 
     def train(self, data: TrainingData, run: TrainingRun) -> None:
         """Learn and write a model folder. Raises as `fit_atlas` does."""

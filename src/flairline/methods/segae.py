@@ -5,22 +5,22 @@ Source: Atlason et al. 2019, https://doi.org/10.1117/12.2515180 and https://doi.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from flairline.errors import MissingExtraError
-from flairline.learning.data import TrainingData, scratch_model
-from flairline.learning.model import ModelFolder, read_once
+from flairline.learning.data import TrainingData
+from flairline.learning.from_scans import FromScans
+from flairline.learning.model import ModelFolder
 from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.fit_mixture import MixtureLearner, MixtureTraining, fit_mixture
 from flairline.learning.volumes.mixture_scorer import MixtureScorer
-from flairline.types import MethodInfo, Scan, Scorer
+from flairline.types import MethodInfo
 
 
 @dataclass(frozen=True)
-class Method(MixtureLearner):
+class Method(MixtureLearner, FromScans[MixtureScorer]):
     """Share of a voxel that is of the tissue brightest in FLAIR.
 
     A network without skips gives each voxel a softmax over four tissues, and one non-negative brightness for each
@@ -46,24 +46,9 @@ class Method(MixtureLearner):
         ),
     }
 
-    def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
-        """Train the preset `small` for ten minutes on scans in memory. Raises `InputError` if there are too few."""
-        with scratch_model(self, healthy) as folder:
-            scorer = MixtureScorer.read(self, ModelFolder(folder))
-            scorer.warm()
-        return scorer
-
-    def load(self, folder: Path) -> MixtureScorer:
-        """The scorer of a model folder.
-
-        Raises
-        ------
-        ModelError
-            The folder is missing, broken, foreign or newer.
-        MissingExtraError
-            torch or safetensors is not installed.
-        """
-        return read_once(MixtureScorer.read, self, folder)
+    def read(self, model: ModelFolder) -> MixtureScorer:
+        """The scorer of a model folder."""
+        return MixtureScorer.read(self, model)
 
     def train(self, data: TrainingData, run: TrainingRun) -> None:
         """Train and write a model folder. Raises as `fit_mixture` does, or `MissingExtraError`."""

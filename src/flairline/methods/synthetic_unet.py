@@ -91,6 +91,7 @@ class Method(Learner):
             ModelThreshold(folder, self.name),
             "the network trained on synthetic scans, because the extra deep is installed" if name == "default" else "",
             model=model,
+            shipped=SHIPPED if model is None else None,
             rater=ModelConfidence(folder, self.name),
             mask_rules=(BesideMass(6.0, 0.3, sure=0.7),),
         )

@@ -29,7 +29,7 @@ class MapRule:
         The score becomes zero where the FLAIR is darker than this quantile of the whole volume, the background (zero)
         included.
     median_voxels
-        Side of a three-dimensional median filter; 0: none.
+        Side of a three-dimensional median filter (`apply` says when it is one of slices); 0: none.
     label_free_quantile
         The score becomes 1 where it reaches this quantile of the brain and 0 elsewhere: a threshold without labels.
     """
@@ -40,8 +40,13 @@ class MapRule:
     median_voxels: int = 0
     label_free_quantile: float | None = None
 
-    def apply(self, score: NDArray[np.float32], flair: NDArray[np.float32], brain: BoolArray) -> NDArray[np.float32]:
-        """The score (x, y, z) after all steps; `flair` and `brain` are on the same grid."""
+    def apply(
+        self, score: NDArray[np.float32], flair: NDArray[np.float32], brain: BoolArray, *, in_plane: bool = False
+    ) -> NDArray[np.float32]:
+        """The score (x, y, z) after all steps; `flair` and `brain` are on the same grid.
+
+        With `in_plane` the median is one of each axial slice: there are scores in some slices only.
+        """
         if self.positive_only:
             score = np.maximum(score, np.float32(0))
         if self.erode_brain_voxels:
@@ -50,7 +55,8 @@ class MapRule:
             stripped = np.where(brain, flair, np.float32(0))
             score = np.where(stripped < np.quantile(stripped, self.prior_quantile), np.float32(0), score)
         if self.median_voxels:
-            score = ndimage.median_filter(score, size=self.median_voxels)
+            side = self.median_voxels
+            score = ndimage.median_filter(score, size=(side, side, 1 if in_plane else side))
         if self.label_free_quantile is not None and brain.any():
             value = np.quantile(score[brain], self.label_free_quantile, method="higher")
             score = ((score >= value) & brain).astype(np.float32)

@@ -41,6 +41,8 @@ class Recipe:
         What happens to the score before the threshold, in order.
     model
         The model folder to load; None: what the method's `fit` gives without scans.
+    shipped
+        The model folder in the package that `fit` reads; None: the method has none, or `model` is another one.
     rater
         Tells each component's probability to be a lesion; None: nothing does.
     mask_rules
@@ -54,6 +56,7 @@ class Recipe:
     why: str = ""
     steps: tuple[Step, ...] = ()
     model: Path | None = None
+    shipped: Path | None = None
     rater: Rater | None = None
     mask_rules: tuple[MaskRule, ...] = ()
 
@@ -79,8 +82,9 @@ class Recipe:
         return partial(_stepped, score, self.steps) if self.steps else score
 
     def sources(self) -> list[Source]:
-        """Scans that the recipe's model was trained or validated on; none where there is no model of scans."""
-        return [] if self.model is None else ModelFolder(self.model).sources()
+        """Real scans that the recipe's model was trained or validated on; none where there is no model of such."""
+        folder = self.model or self.shipped
+        return [] if folder is None else ModelFolder(folder).sources()
 
     def rating(self, score: Volume) -> Rating | None:
         """What tells each numbered component's probability to be a lesion; None if the method's model says nothing."""
@@ -108,6 +112,7 @@ class Recipe:
     def describe(self) -> dict[str, Any]:
         """Its fields as plain values; `mask_rules`, each by its name, only where there are any."""
         fields = asdict(self)
+        del fields["shipped"]  # where a package lies says nothing of what it does
         rules = fields.pop("mask_rules")
         names = (type(rule).__name__ for rule in self.mask_rules)
         return {**fields, "mask_rules": dict(zip(names, rules, strict=True))} if rules else fields

@@ -218,7 +218,7 @@ def test_a_stopped_training_ends_as_the_whole_one(tmp_path):
 
 def test_the_budget_in_minutes_ends_a_training(tmp_path):
     _, curve, _ = go(tmp_path, Budget(100_000, max_minutes=0.5 / 60, validate_every=100_000))
-    assert 0 < curve.last_step < 100_000 and curve.seconds < 20
+    assert 0 < curve.last_step < 100_000 and curve.seconds < 120
     _, more, seen = go(tmp_path, Budget(100_000, max_minutes=0.5 / 60, validate_every=100_000), resume=True)
     assert more.last_step <= curve.last_step + 1 and len(seen) <= 4, "the minutes before count"
 

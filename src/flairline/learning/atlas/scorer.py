@@ -64,6 +64,9 @@ class AtlasScorer:
         """The scorer of a model folder. Raises `ModelError` or `MissingExtraError`."""
         return cls(method, AtlasModel.read(model, method.family))
 
+    def warm(self) -> None:
+        """Nothing is left to be read."""
+
     def __call__(self, scan: Scan) -> Volume:
         """The score on the scan's grid, at least zero; 0 where no scan of the training had brain."""
         z = self.z(scan).array

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flairline.errors import MissingExtraError
-from flairline.learning.data import TrainingData, scratch_model
-from flairline.learning.model import ModelFolder, read_once
+from flairline.learning.data import TrainingData
+from flairline.learning.from_scans import FromScans
+from flairline.learning.model import ModelFolder
 from flairline.learning.run import TrainingRun
 from flairline.learning.slices.learner import Sign, SliceLearner
 from flairline.learning.slices.slice_scorer import SliceScorer
-from flairline.types import Scan, Scorer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,33 +24,12 @@ __all__ = ["Autoencoder", "Sign", "SliceMethod", "Variational"]
 
 
 @dataclass(frozen=True)
-class SliceMethod(SliceLearner):
+class SliceMethod(SliceLearner, FromScans[SliceScorer]):
     """A method that learns from slices; for its fields and hooks see `SliceLearner`."""
 
-    def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
-        """Train the preset `small` for ten minutes on scans in memory. For more, see `train`.
-
-        Raises
-        ------
-        InputError
-            There are fewer than two scans.
-        """
-        with scratch_model(self, healthy) as folder:
-            scorer = SliceScorer.read(self, ModelFolder(folder))
-            scorer.warm()
-        return scorer
-
-    def load(self, folder: Path) -> SliceScorer:
-        """The scorer of a model folder.
-
-        Raises
-        ------
-        ModelError
-            The folder is missing, broken, foreign or newer.
-        MissingExtraError
-            torch or safetensors is not installed.
-        """
-        return read_once(SliceScorer.read, self, folder)
+    def read(self, model: ModelFolder) -> SliceScorer:
+        """The scorer of a model folder."""
+        return SliceScorer.read(self, model)
 
     def train(self, data: TrainingData, run: TrainingRun) -> None:
         """Train and write a model folder. Raises as `fit_slices.fit_slices` does, or `MissingExtraError`."""

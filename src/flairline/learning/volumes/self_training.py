@@ -36,8 +36,8 @@ from flairline.types import Case
 
 VERSION = 1
 """Goes up when the same model and scan give another lesson."""
-SURE_COMPONENT = 0.9
-SURE_VOXEL = 0.7
+SURE_COMPONENT = 0.5
+SURE_VOXEL = 0.8
 SURELY_NOT = 0.05
 NEAR_MM = 10.0
 UNSAID = -1
