@@ -42,8 +42,12 @@ def look(driver: Any, axe: str, page: Path, width: int, scheme: str) -> list[str
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     driver.get(page.resolve().as_uri())
+    driver.execute_script("localStorage.clear()")  # the theme keeps the scheme of the first page
+    driver.refresh()
     driver.execute_script(axe)
-    return [" ".join(words.split()) for words in driver.execute_async_script(FIND)]
+    found = [" ".join(words.split()) for words in driver.execute_async_script(FIND)]
+    shown = driver.execute_script("return document.body.getAttribute('data-md-color-scheme')")
+    return found if (shown == "slate") == (scheme == "dark") else [*found, f"the scheme is {shown}"]
 
 
 @contextmanager
