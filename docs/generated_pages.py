@@ -31,21 +31,22 @@ from hatch_build import npm
 
 SHIM, SHIM_VERSION = "iframe-worker", "1.0.4"  # MIT
 ELSEWHERE = f"https://unpkg.com/{SHIM}/shim"
+EMPTY_HEAD = re.compile(r"<th[^>]*></th>")
 SHIM_PLACE = f"assets/javascripts/{SHIM}.js"
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Take the search's stand-in from the site itself."""
-    return output.replace(ELSEWHERE, get_relative_url(SHIM_PLACE, page.url))
-
-
-def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
-    """The same for the page of what is not found, which lies at the top."""
-    return output.replace(ELSEWHERE, SHIM_PLACE)
+    """Take the search's stand-in from the site itself; name its dialog; a head of a column without words is none."""
+    own = output.replace(ELSEWHERE, get_relative_url(SHIM_PLACE, page.url))
+    return EMPTY_HEAD.sub("<td></td>", own.replace('role="dialog"', 'role="dialog" aria-label="Search"'))
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Fetch the stand-in from npm, and see that no page asks another host for anything."""
+    """Fetch the stand-in from npm, and see that no page asks another host for anything.
+
+    The page of what is not found goes: it finds its style at the top of a host alone, not in a folder.
+    """
+    (Path(config.site_dir) / "404.html").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as name:
         npm("pack", f"{SHIM}@{SHIM_VERSION}", cwd=Path(name))
         with tarfile.open(Path(name) / f"{SHIM}-{SHIM_VERSION}.tgz") as packed:
@@ -112,7 +113,7 @@ def commands() -> str:
         context = typer.Context(command)
         rows = [(option, _plain(getattr(option, "help", ""))) for option in command.get_params(context)]
         if rows:
-            lines += ["| | | default |", "|---|---|---|"]
+            lines += ["| option | what | default |", "|---|---|---|"]
         for option, what in rows:
             names = ", ".join(f"`{word}`" for word in (*option.opts, *option.secondary_opts))
             if option.param_type_name == "argument":
@@ -129,7 +130,7 @@ def methods() -> str:
         "*For whoever chooses one. From the program itself: `flairline methods`.",
         "What they do: [Methods](../methods.md).*",
         "",
-        "| name | | paper | training | cost | needs |",
+        "| name | kind | paper | training | cost | needs |",
         "|---|---|---|---|---|---|",
     ]
     for row in recipes.listing():

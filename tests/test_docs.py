@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HOWTO = ROOT / "docs" / "howto" / "add-method.md"
+HOWTO = ROOT / "docs" / "howto" / "add-learned-method.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -45,7 +45,7 @@ def test_the_readme_is_short():
 
 
 def test_the_columns_of_rows_csv_are_the_documents():
-    text = " ".join((ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / "docs" / "concepts" / "counts.md").read_text(encoding="utf-8").split())
     (columns,) = re.findall(r"`rows.csv` has the columns ([\w, ]+)\.", text)
     from flairline.benchmarking import rows
 
@@ -58,7 +58,7 @@ def test_the_slice_method_of_the_howto_trains_and_scores(monkeypatch):
     from flairline.learning.loop import Budget
     from flairline.learning.networks.autoencoders import Architecture
 
-    code = re.findall(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)[1]
+    code = re.findall(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)[0]
     module = types.ModuleType("ae_sharp")
     monkeypatch.setitem(sys.modules, "ae_sharp", module)
     exec(code, module.__dict__)
@@ -81,16 +81,38 @@ def test_a_page_says_at_its_top_for_whom_it_is():
             assert whom.startswith(("*For whoever", "*For everybody")), page
 
 
-def test_the_site_is_built_without_a_broken_link_and_asks_no_other_host(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
     pytest.importorskip("mkdocs")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     built = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    commands = (tmp_path / "site" / "reference" / "commands.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_site_is_built_without_a_broken_link_and_asks_no_other_host(site):
+    commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     assert "flairline segment" in commands and "--threshold" in commands
-    assert (tmp_path / "site" / "assets" / "javascripts" / "iframe-worker.js").stat().st_size > 500
+    assert (site / "assets" / "javascripts" / "iframe-worker.js").stat().st_size > 500
+
+
+OF_EACH_KIND = ("start/index", "guide/cohorts", "reference/commands", "reference/api", "results/index")
+"""A page of words, tables and code in a frame, of long tables, of generated signatures, of figures."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_on_the_site_and_no_page_is_wider_than_the_window(
+    site, driver, axe, width, scheme, monkeypatch
+):
+    """All pages are looked at in the same way by `python -m studies.site`."""
+    monkeypatch.syspath_prepend(ROOT)
+    look = importlib.import_module("studies.site").look
+    found = {page: look(driver, axe, site / f"{page}.html", width, scheme) for page in OF_EACH_KIND}
+    assert {page: words for page, words in found.items() if words} == {}
 
 
 INPUTS = Path(__file__).parents[1] / "docs" / "guide" / "inputs.md"

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+AS_SEGMENTED = "mask_as_segmented.nii.gz"
+"""Of a finished folder whose mask a person corrected: the mask of before."""
 SOURCES = "sources.json"
 """Of a finished folder: role -> where the image lies that was read, from this folder; `compare` looks there."""
 
@@ -137,6 +139,7 @@ class Found:
         """
         folder = Path(folder)
         remove_file(folder / SUMMARY)  # an interrupted run must not look finished
+        remove_file(folder / AS_SEGMENTED)
         write_volume(folder / "score.nii.gz", self.score)
         write_mask(folder / "mask.nii.gz", self.mask)
         write_mask(folder / "brain.nii.gz", self.scan.brain)

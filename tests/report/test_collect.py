@@ -129,6 +129,19 @@ def test_every_scan_to_look_at_has_a_page_with_its_own_mask(judged):
     assert "checks were run" not in html
 
 
+def test_a_benchmark_shows_how_volumes_and_thresholds_are_spread_method_by_method(judged):
+    page = collect.cohort_of(judged)
+    figures = outliers.figures_of(page.scans)
+    for method in ("default", "intensity"):
+        assert [len(figures[f"{name}, {method}"]) for name in ("Volume (ml)", "Regions", "Threshold")] == [3, 3, 3]
+    for row in page.scans:
+        shown = re.search(r"<dd>([.0-9]+) <small>ml", (judged / row.href).read_text()).group(1)
+        assert row.summary.lesion_volume_ml == pytest.approx(float(shown), rel=0.01)
+        assert (row.summary.threshold.rule == "oracle") == (row.method == "intensity")
+    html = (judged / "index.html").read_text()
+    assert "Volume (ml), default" in html and "Threshold, " in html
+
+
 def test_pictures_of_scans_with_a_page_show_the_scan_whatever_the_score(judged):
     shown = {}
     for row in collect.cohort_of(judged).scans:

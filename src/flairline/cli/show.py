@@ -47,7 +47,8 @@ def show_page(page: Path | None, open_page: bool, quiet: bool) -> None:
     if open_page:
         import webbrowser
 
-        webbrowser.open(page.resolve().as_uri())
+        if not webbrowser.open(page.resolve().as_uri()):
+            say("No browser was found here. Open the page's file in one.")
 
 
 def page_or_reason(out: Path, make: Callable[[], Path | None]) -> tuple[Path | None, str]:

@@ -64,13 +64,17 @@ class _Files:
     patient: str = ""
 
 
-def read_finished(folder: Path, flair: Path | None = None) -> FinishedVisit:
+def read_finished(
+    folder: Path, flair: Path | None = None, moved: str = "Name it: --earlier-flair, --later-flair."
+) -> FinishedVisit:
     """A subject's folder as `segment` (OUT/SUBJECT) or `bids` (OUT/sub-x or OUT/sub-x/ses-y) leaves it.
 
     Parameters
     ----------
     flair
         The FLAIR that was segmented, where it has moved since.
+    moved
+        What to do where it has moved and is not given, for the error.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def read_finished(folder: Path, flair: Path | None = None) -> FinishedVisit:
     source = flair or files.flair
     if source is None or not source.exists():
         gone = f"its FLAIR is not at {source} any more" if source is not None else "nothing says where its FLAIR lies"
-        msg = f"Wanted the scan that {folder} was made of, but {gone}. Name it: --earlier-flair, --later-flair."
+        msg = f"Wanted the scan that {folder} was made of, but {gone}. {moved}"
         raise InputError(msg)
     known = (summary.inputs or {}).get("flair")
     if known is not None and known.sha256 and sha256(source) != known.sha256:

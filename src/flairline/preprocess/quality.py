@@ -76,7 +76,7 @@ LIMITS: Mapping[str, Limit] = {
     ),
     "noise": Limit(0.0, 0.10, "", "a noisy scan: single bright voxels may be noise"),
 }
-"""What is unremarkable. How each limit was found stands in docs/preprocess.md."""
+"""What is unremarkable. How each limit was found stands in docs/lab."""
 
 TOLD_BY: Mapping[str, str] = {
     "t1": "t1_below",
@@ -87,7 +87,7 @@ TOLD_BY: Mapping[str, str] = {
 """The figure that told a contrast from a FLAIR."""
 
 MIN_T1_FLAIR_OVERLAP = 0.70
-"""Below this one of them shows no brain, or not this one. Two different heads reach 0.89 (docs/preprocess.md)."""
+"""Below this one of them shows no brain, or not this one. Two different heads reach 0.89 (docs/lab)."""
 
 MIN_ATLAS_OVERLAP, MAX_ATLAS_STRETCH = 0.88, 1.5
 """Past both, what was extracted is no brain. Measured: heads from 0.95 and up to 1.2, a knee 0.83 and 2.1."""

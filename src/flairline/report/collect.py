@@ -25,6 +25,7 @@ from flairline.errors import InputError
 from flairline.evaluation.counts import Counts
 from flairline.evaluation.lesions import BySize
 from flairline.evaluation.protocols import Protocol
+from flairline.imaging.components import label_components
 from flairline.io.files import write_bytes, write_json
 from flairline.io.logs import with_log
 from flairline.io.tables import read_lines, read_records
@@ -33,7 +34,7 @@ from flairline.report import build, verdicts
 from flairline.report.pages import CohortPage, CohortScan, Curve, Document
 from flairline.report.segmented import DETAILS, read_details, read_object, segmented_scans
 from flairline.summary import Flag, Quality, Summary
-from flairline.types import Mask, Space, Volume
+from flairline.types import BoolArray, FloatArray, Mask, Space, Threshold, Volume
 
 THUMBNAILS = "thumbnails"
 PAGES = "pages"
@@ -225,10 +226,25 @@ class _Describe:
             "site": case.site,
             "columns": columns_of(case),
             "truth_ml": float(truth.sum()) * space.voxel_ml if stored.has_truth else float("nan"),
+            **_marked(score, loaded.mask, mask, self.oracle, space.voxel_ml),
             "thumbnail": picture,
             "figures": dict(stored.figures),
             "flags": [asdict(flag) for flag in stored.flags],
         }
+
+
+def _marked(
+    score: FloatArray, own: BoolArray | None, at_oracle: BoolArray | None, oracle: float, voxel_ml: float
+) -> dict[str, Any]:
+    """Volume, components and threshold of the mask that the scan's page shows; empty where there is none."""
+    mask = at_oracle if own is None else own
+    if mask is None:
+        return {}
+    volume = {"lesion_volume_ml": float(mask.sum()) * voxel_ml, "n_lesions": len(label_components(mask)[1]) - 1}
+    if own is None:
+        return {**volume, "threshold": oracle, "rule": Threshold.ORACLE}
+    lowest = float(score[own].min()) if own.any() else None
+    return {**volume, "threshold": lowest, "rule": "the lowest score that is marked"}
 
 
 def page_name(name: str, method: str) -> str:
@@ -275,8 +291,15 @@ def _judged_summary(scan: Mapping[str, Any]) -> Summary:
     """What a segmented scan's summary would say, as far as a benchmark knows it."""
     figures = {name: value for name, value in (scan.get("figures") or {}).items() if value is not None}
     flags = [quality.Flag(**flag) for flag in scan.get("flags", ())]
+    cut = scan.get("threshold")
     return Summary(
-        subject=scan["subject"], dataset=scan["dataset"], truth_ml=scan.get("truth_ml"), qc=quality_of(figures, flags)
+        subject=scan["subject"],
+        dataset=scan["dataset"],
+        truth_ml=scan.get("truth_ml"),
+        lesion_volume_ml=scan.get("lesion_volume_ml"),
+        n_lesions=scan.get("n_lesions"),
+        threshold=None if cut is None else Threshold(cut, scan["rule"], ""),
+        qc=quality_of(figures, flags),
     )
 
 

@@ -60,7 +60,8 @@ def _words(name: str) -> str:
 
 
 def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, float]]]:
-    """Name -> every scan with a finite value of that figure, and the value."""
+    """Name -> every scan with a finite value of that figure, and the value; what hangs on the method by method."""
+    several = len({scan.method for scan in scans}) > 1
     found: dict[str, list[tuple[CohortScan, float]]] = {}
     seen: set[str] = set()
     for scan in scans:
@@ -72,10 +73,11 @@ def figures_of(scans: Sequence[CohortScan]) -> dict[str, list[tuple[CohortScan, 
         for name in FIGURES:  # a contrast is judged by all of them together, and flagged then
             quality.pop(name, None)
         seen.add(scan.key)
+        of = f", {scan.method}" if several and scan.method else ""
         figures: dict[str, Any] = {
-            "Volume (ml)": summary.lesion_volume_ml,
-            "Regions": summary.n_lesions,
-            "Threshold": summary.threshold.value if summary.threshold is not None else None,
+            f"Volume (ml){of}": summary.lesion_volume_ml,
+            f"Regions{of}": summary.n_lesions,
+            f"Threshold{of}": summary.threshold.value if summary.threshold is not None else None,
             "Brain volume (ml)": summary.brain_volume_ml,
             **{words: scan.metrics[name] for name, words in METRICS.items() if name in scan.metrics},
             **{_words(name).capitalize(): value for name, value in quality.items()},

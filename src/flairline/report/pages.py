@@ -240,6 +240,8 @@ def result_id(summary: Summary) -> str:
     """Sixteen hex digits of a result: the same when it is made again the same way of the same files."""
     content = summary.to_json()
     known = {key: content.get(key) for key in IDENTITY}
+    if summary.corrected is not None:
+        known["corrected"] = content["corrected"]
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=_as_json).encode()).hexdigest()[:16]
 
 

@@ -26,6 +26,7 @@ COLUMNS = (
     "recipe",
     "seconds",
     "version",
+    "corrected",
     "failure",
 )
 FAILED, FLAGGED, DONE = "failed", "flagged", "done"
@@ -72,6 +73,7 @@ def _line(folder: str, summary: Summary) -> dict[str, Any]:
         "threshold_rule": None if cut is None else cut.rule,
         "recipe": summary.recipe,
         "seconds": summary.seconds,
+        "corrected": None if summary.corrected is None else summary.corrected.file,
         "version": (summary.versions or {}).get("flairline"),
     }
 

@@ -13,7 +13,7 @@ from flairline.report.templates import number, render_text
 PEAKED = 50.0
 """A highest bin of so many times the median one makes the scores' chart logarithmic."""
 TEMPLATE = """
-<div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; what lies right of the line is marked.
+<div class="charts"><figure>{{ score }}<figcaption>Scores inside the brain; {{ 'what lies right of the line was marked before a person corrected it.' if corrected else 'what lies right of the line is marked.' }}
 {{ 'Logarithmic upwards.' if logarithmic }}</figcaption></figure><figure>{{ flair }}<figcaption>{{ image }} intensities of the brain: the mask against the rest,
 each in shares of itself.</figcaption></figure></div>
 """
@@ -25,7 +25,12 @@ def render(page: Page) -> Section | None:
         return None
     score, logarithmic = _score(page)
     html = render_text(
-        TEMPLATE, score=Markup(score), logarithmic=logarithmic, flair=Markup(_flair(page)), image=page.image
+        TEMPLATE,
+        score=Markup(score),
+        logarithmic=logarithmic,
+        flair=Markup(_flair(page)),
+        image=page.image,
+        corrected=page.summary.corrected is not None,
     )
     return Section(40, "histogram", "Histogram and threshold", html)
 

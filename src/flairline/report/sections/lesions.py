@@ -34,8 +34,9 @@ TEMPLATE = """
 {% endfor %}
 </tbody></table></div>
 {% if by_region %}<table id="region-table"><thead><tr><th scope="col">Lies in</th><th scope="col" class="n">Volume (ml)</th>
-<th scope="col" class="n">Regions</th></tr></thead><tbody>
-{% for name, ml, count in by_region %}<tr><td>{{ name }}</td><td class="n">{{ ml | number }}</td><td class="n">{{ count }}</td></tr>
+<th scope="col" class="n">Regions</th><th scope="col">Share of all that is marked</th></tr></thead><tbody>
+{% for name, ml, count, share in by_region %}<tr><td>{{ name }}</td><td class="n">{{ ml | number }}</td><td class="n">{{ count }}</td>
+<td class="share"><i style="width: {{ '%.1f' | format(share * 8) }}rem"></i>{{ '%.0f' | format(100 * share) }} %</td></tr>
 {% endfor %}</tbody></table>{% endif %}
 {% if has_probability %}<p class="muted">Probability: how often a region of such scores and such a volume touched a lesion on
 synthetic scans.</p>{% endif %}
@@ -85,10 +86,12 @@ def nearest_label(labels: LabelMap, place_mm: Any, reach_mm: float = 15.0) -> st
     return str(labels.names.get(number, number))
 
 
-def _by_region(page: ScanPage) -> list[tuple[str, float, int]]:
-    """Each region of the brain with the volume and the number of lesions in it; empty where nothing is known."""
+def _by_region(page: ScanPage) -> list[tuple[str, float, int, float]]:
+    """Each region of the brain: volume and number of the lesions in it, its share; empty where nothing is known."""
     counts = Counter(lesion.region for lesion in page.summary.lesions or ())
-    return [(name, ml, counts[name]) for name, ml in (page.summary.region_ml or {}).items()]
+    known = page.summary.region_ml or {}
+    total = sum(known.values()) or 1.0
+    return [(name, ml, counts[name], ml / total) for name, ml in known.items()]
 
 
 def _row(page: ScanPage, lesion: Lesion) -> dict[str, Any]:

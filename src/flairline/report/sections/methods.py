@@ -58,6 +58,8 @@ def methods_text(page: ScanPage) -> str:
             f"{components.get('connectivity', 26)}-connected components of fewer than {components['min_voxels']} voxels"
             " were removed."
         )
+    if summary.corrected is not None:
+        sentences.append("A person then corrected the mask.")
     if summary.note:
         sentences.append(f"The marked volume is {summary.note}.")
     references = "\n".join(f"[{i}] {text}" for i, text in enumerate(citations, 1))

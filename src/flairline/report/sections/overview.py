@@ -14,7 +14,7 @@ TEMPLATE = """
     {% if share %}<span class="why">{{ share }} of the brain</span>{% endif %}</dd></div>
   <div><dt>{{ 'Marked regions' if note else 'Lesions' }}</dt><dd>{{ count | number }}
     {% if largest %}<span class="why">largest {{ largest | number }} ml</span>{% endif %}</dd></div>
-  <div><dt>Threshold</dt><dd>{{ threshold.value | number(4) }}
+  <div><dt>Threshold{{ ' before it was corrected' if corrected }}</dt><dd>{{ threshold.value | number(4) }}
     <span class="why">{{ threshold.rule }}, chosen on {{ threshold.chosen_on }}</span></dd></div>
   {% if brain_ml %}<div><dt>Brain volume</dt><dd>{{ brain_ml | number(4) }} <small>ml</small></dd></div>{% endif %}
   {% if dice is not none %}<div><dt>Dice with the truth</dt><dd>{{ dice | number }}
@@ -22,6 +22,10 @@ TEMPLATE = """
   {% if hits %}<div><dt>Lesions of the truth</dt><dd>{{ hits[0] }} <small>of {{ hits[1] }} found</small>
     <span class="why">{{ false_ml | number }} ml marked outside them</span></dd></div>{% endif %}
 </dl>
+{% if corrected %}<p class="note" role="note"><strong>Corrected by a person</strong>
+The mask was read from {{ corrected.file }}; all volumes and regions are that mask's.
+{% if corrected.volume_before_ml is not none %}As it was segmented: {{ corrected.volume_before_ml | number }} ml
+in {{ corrected.n_lesions_before | number }} {{ 'lesion' if corrected.n_lesions_before == 1 else 'lesions' }}.{% endif %}</p>{% endif %}
 {% if note %}<p class="note" role="note"><strong>{{ note[0] | upper }}{{ note[1:] }}</strong>
 The threshold fixes how much of the brain is marked, so the volume above says nothing about how much is abnormal.
 Look at where it lies.</p>{% endif %}
@@ -62,6 +66,7 @@ def render(page: Page) -> Section | None:
         false_ml=_false_ml(page),
         truth_ml=page.truth.volume_ml if page.truth is not None else None,
         note=summary.note or "",
+        corrected=summary.corrected,
         oracle=page.threshold.rule == page.threshold.ORACLE,
         image=page.image,
         flags=summary.qc.words if summary.qc is not None else [],

@@ -15,6 +15,7 @@ SHOWN = (
     "preprocessing",
     "registration",
     "threshold",
+    "corrected",
     "seconds",
     "created",
     "command",

@@ -30,7 +30,7 @@ TEMPLATE = """
     <input type="range" id="slider-score" min="0" max="100" value="0">
   </div>
   <div class="tools">
-    <button type="button" id="threshold-reset">Mask as segmented</button>
+    <button type="button" id="threshold-reset">Mask {{ origin }}</button>
     <button type="button" id="brain-toggle" aria-pressed="false">Brain outline</button>
     {% if truth %}<button type="button" id="truth-toggle" aria-pressed="true">Compare with the truth</button>{% endif %}
   </div>
@@ -38,13 +38,13 @@ TEMPLATE = """
   <li><i class="false"></i>false</li></ul>{% endif %}
   <p class="readout" id="viewer-readout" aria-live="off">&nbsp;</p>
   <p class="muted">{{ convention }} {{ words }}
-  A moved threshold re-draws the mask without smallest sizes or other rules; “Mask as segmented” brings back the mask
+  A moved threshold re-draws the mask without smallest sizes or other rules; “Mask {{ origin }}” brings back the mask
   on file.</p>
   </div></div>
   <details class="keys"><summary>Keys</summary><p>In the viewer: <kbd>←</kbd> <kbd>→</kbd> <kbd>↑</kbd> <kbd>↓</kbd>
   move in the axial plane, <kbd>Page Up</kbd> <kbd>Page Down</kbd> (or the wheel) through the slices,
   <kbd>1</kbd>–<kbd>5</kbd> change the view, <kbd>[</kbd> <kbd>]</kbd> move the threshold, <kbd>−</kbd> <kbd>+</kbd> the
-  mask's opacity, <kbd>N</kbd> the next region, <kbd>B</kbd> the brain outline, <kbd>R</kbd> the mask as segmented.
+  mask's opacity, <kbd>N</kbd> the next region, <kbd>B</kbd> the brain outline, <kbd>R</kbd> the mask {{ origin }}.
   On the page: <kbd>Shift</kbd> with <kbd>P</kbd>, <kbd>F</kbd> or <kbd>A</kbd> gives the verdict.</p></details>
 </div>
 <script type="application/json" id="viewer-meta">{{ meta }}</script>
@@ -71,6 +71,7 @@ def render(page: Page) -> Section | None:
     script = templates.viewer_bundle()
     if script is None:
         return Section(10, "viewer", "Viewer", Markup(MISSING))
+    origin = "as segmented" if page.summary.corrected is None else "as corrected"
     packed = embed(page, page.viewer_characters)
     meta = {
         "edges": [float(f"{edge:.6g}") for edge in packed.edges],
@@ -79,12 +80,14 @@ def render(page: Page) -> Section | None:
         "voxelMl": packed.voxel_ml,
         "maskMl": page.mask.volume_ml,
         "truth": page.truth is not None,
+        "origin": origin,
         "exact": not packed.words,
         "sidesKnown": page.scan.space.sides_known,
     }
     html = templates.render_text(
         TEMPLATE,
         views=VIEWS,
+        origin=origin,
         code=packed.threshold_code,
         truth=page.truth is not None,
         words=packed.words,

@@ -14,6 +14,10 @@ const LABELS = {
 };
 const COMPARED = { ...LABELS, R: [0, 86, 240, 255, 159], G: [0, 180, 228, 127, 179], B: [0, 233, 66, 42, 200] };
 
+// Greys in seven bits: below 128 what is not brain, from there on the brain. Slices show both alike; the 3-D picture
+// takes its opacity from here, so it shows the brain and not a cut box of head.
+const GREYS = { R: [0, 255, 0, 255], G: [0, 255, 0, 255], B: [0, 255, 0, 255], A: [0, 0, 0, 128], I: [0, 127, 128, 255] };
+
 const byId = (id) => document.getElementById(id);
 
 async function unpack(id) {
@@ -33,6 +37,10 @@ function withHeader(nifti, array) {
 function image(buffer, name, colormap, opacity, low, high) {
   return NVImage.new(buffer, name, colormap, opacity, null, low, high, true, 0, false, false, "", 0, undefined,
     NaN, NaN, false, null, 0, null);
+}
+
+function greys(nifti, bits) {
+  return withHeader(nifti, bits.map((bit, i) => (nifti[HEADER_BYTES + i] >> 1) + (bit & BRAIN ? 128 : 0)));
 }
 
 // Voxels of the brain with a neighbour outside it, in the axial plane.
@@ -72,8 +80,8 @@ class Viewer {
     });
     await this.nv.attachToCanvas(canvas);
     this.nv.onLocationChange = (location) => this.located(location);
-    const data = this.nifti.buffer.slice(this.nifti.byteOffset, this.nifti.byteOffset + this.nifti.length);
-    this.nv.addVolume(await image(data, "flair.nii", "gray", 1, 0, 255));
+    this.nv.addColormap("head", GREYS);
+    this.nv.addVolume(await image(greys(this.nifti, this.bits), "flair.nii", "head", 1, 0, 255));
     this.nv.addVolume(await image(withHeader(this.nifti, this.codes), "score.nii", "viridis", 0, 1, 255));
     this.nv.addVolume(await image(withHeader(this.nifti, this.labels()), "mask.nii", "gray", 0.6, 0, 4));
     this.paint();
@@ -115,7 +123,7 @@ class Viewer {
     const value = this.code === meta.thresholdCode ? meta.threshold : meta.edges[this.code - 1];
     const words = `${this.asSegmented || meta.exact ? "" : "about "}${ml.toPrecision(3)} ml`;
     byId("threshold-value").textContent = Number(value.toPrecision(5));
-    byId("shown-volume").textContent = this.asSegmented ? `${words} marked, as segmented` : `${words} at this threshold`;
+    byId("shown-volume").textContent = this.asSegmented ? `${words} marked, ${meta.origin}` : `${words} at this threshold`;
     this.box.dataset.marked = String(marked);
     byId("threshold-reset").disabled = this.asSegmented;
   }
