@@ -110,7 +110,9 @@ def test_shipped_weights_are_small_and_say_what_they_are():
     assert weights.stat().st_size < 15e6
     card = (synthetic_unet.SHIPPED / "model_card.md").read_text()
     assert "not stated" in card
-    assert "never seen a scan of a person" in card
+    assert "has never seen a lesion that a person drew" in " ".join(card.split())
+    seen = ModelFolder(synthetic_unet.SHIPPED).sources()
+    assert len(seen) == 20 and all(f"{scan.dataset} {scan.subject}" in card for scan in seen)
 
 
 def train(paths, folder: Path, shapes=(), preset: str = "test", **options) -> None:

@@ -1,6 +1,7 @@
-"""A small 3-D U-Net that has never seen a scan: trained on synthesised brains with drawn lesions.
+"""A small 3-D U-Net that no person's label has taught: trained on synthesised brains with drawn lesions.
 
-Synthesis after SynthSeg (Billot et al. 2023); the network is MONAI's residual UNet. The package carries weights, so
+Synthesis after SynthSeg (Billot et al. 2023); the network is MONAI's residual UNet. Of real scans without labels it has
+learned what a model before it was sure of. The package carries weights, so
 `fit` needs no training; `flairline fit synthetic_unet LABEL_MAPS... -o MODEL` trains others. The score is the
 probability of lesion, calibrated on synthetic scans of heads that the training did not use.
 """
@@ -46,7 +47,7 @@ class Method(Learner):
 
     info: ClassVar[MethodInfo] = MethodInfo(
         paper="synthesis after Billot et al. 2023, https://doi.org/10.1016/j.media.2023.102789",
-        training="none needed: weights made from synthetic scans are in the package",
+        training="none needed: weights made from synthetic scans and unlabelled real ones are in the package",
         cost="3 to 7 seconds a scan on two cores",
         channels=("flair", "t1"),
         extra="deep",
