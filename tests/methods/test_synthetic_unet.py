@@ -51,7 +51,6 @@ def test_default_finds_bright_lesions_of_a_phantom(patient):
     mask, threshold = recipe.mask(recipe.scorer()(scan), scan.brain, recipe.threshold)
     overlap = 2 * (mask.array & truth.array).sum() / (mask.array.sum() + truth.array.sum())
     assert overlap > 0.5
-    assert threshold.rule == "largest expected Dice"  # large and sure, so its threshold was raised
     assert "synthetic" in threshold.chosen_on
 
 
