@@ -86,6 +86,9 @@ def agrees_with_nibabel(path: Path) -> bool:
     stored = volume.space.stored
     image = nib.load(path)
     header = image.header
+    # Below zero is a handedness of -1 to the NIfTI library and to ITK; nibabel, as it loads, makes 1 of all but -1.
+    raw = type(header)(path.read_bytes()[: header.sizeof_hdr], header.endianness, check=False)
+    header["pixdim"][0] = -1 if raw["pixdim"][0] < 0 else 1
     affines = [header.get_base_affine()]
     affines += [header.get_sform()] if header["sform_code"] > 0 else []
     try:

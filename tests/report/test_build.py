@@ -242,7 +242,7 @@ def test_lesions_get_their_region_and_each_region_its_volume(make_page):
     by_region = {"infratentorial": 0.0, "grey matter": 1.3, "periventricular": 5.6}
     words = re.sub(r"\s+", " ", text_of(build.scan_page(make_page(lesions=lesions, region_ml=by_region))))
     assert "1 5.60 periventricular left" in words and "2 0.900 grey matter right" in words
-    assert "infratentorial 0 0 grey matter 1.30 2 periventricular 5.60 1" in words
+    assert "infratentorial 0 0 0 % grey matter 1.30 2 19 % periventricular 5.60 1 81 %" in words
     assert "Lies in" not in text_of(build.scan_page(make_page()))
 
 
