@@ -4,6 +4,7 @@ import pytest
 
 from flairline.errors import ImageError, InputError
 from flairline.imaging.labels import LabelRule
+from flairline.io.masks import marking_note
 from flairline.io.nifti import read_mask
 from flairline.types import Case
 
@@ -64,6 +65,20 @@ def test_a_truth_with_fractions_whose_labels_are_named_is_refused():
     rule = LabelRule.of(Case("d", "1", extra={"lesion_labels": "1 2"}))
     with pytest.raises(InputError, match=r"whole labels in truth.nii.gz \(of them 1, 2 are named\), found fractions"):
         rule.read(smooth(BLOCK).astype(np.float32), "truth.nii.gz")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, -1.0])
+def test_what_is_nameless_or_below_zero_is_not_set_and_said(odd, tmp_path):
+    """A NaN or infinite voxel is nothing; neither is what lies below zero."""
+    values = BLOCK.astype(np.float32)
+    values[0, 0, 0], values[1, 0, 0] = odd, odd
+    assert not BLOCK[0, 0, 0] and not BLOCK[1, 0, 0]
+    mask = read_mask(save(tmp_path / "a.nii", values))
+    np.testing.assert_array_equal(mask.array, BLOCK)
+    np.testing.assert_array_equal(LabelRule().merged(LabelRule().read(values, "t")), BLOCK)
+    wanted = "It has values below zero (the least is -1)" if odd == -1 else "It has 2 NaN or infinite voxels"
+    assert mask.space.stored.note == f"{wanted}: none of them is set."
+    assert marking_note(values, "lesion") == f"{wanted}: none of them is lesion."
 
 
 def test_whole_labels_stay_as_they_are():

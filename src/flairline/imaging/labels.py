@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError
-from flairline.io.masks import has_fractions, marked, share_unit
+from flairline.io.masks import finite, has_fractions, marked, share_unit
 from flairline.types import BoolArray, Case
 
 
@@ -53,7 +53,7 @@ class LabelRule:
     def read(self, values: NDArray[np.floating], name: str) -> NDArray[np.float32]:
         """The labels of a truth as its file holds them; where it has fractions, 1 from one half and 0 elsewhere.
 
-        NaN counts as zero.
+        What is NaN or infinite counts as zero.
 
         Raises
         ------
@@ -61,8 +61,7 @@ class LabelRule:
             It has labels that the data set does not have, fractions though its labels are named, or fractions that are
             no shares of voxels.
         """
-        # A sum tells faster than looking at each voxel whether there is a NaN.
-        labels = values if np.isfinite(values.sum(dtype=np.float64)) else np.nan_to_num(values)
+        labels = finite(values)
         self._check(labels, name)
         fractions, named = has_fractions(labels), bool(self.lesion or self.ignored or self.known)
         if not share_unit(labels) or (named and not fractions):

@@ -50,30 +50,49 @@ def share_unit(values: NDArray) -> int:
     return int(fractions)
 
 
-def shares_note(values: NDArray, what: str) -> str:
-    """What was decided of values that are shares of voxels, in words; empty where they are labels.
+def marking_note(values: NDArray, what: str) -> str:
+    """What was decided of values that are no labels from zero on, in words; empty where all are.
 
-    `what` says what a voxel is from one half on.
+    That is of shares of voxels, of values below zero, and of voxels without a value. `what` says what a voxel is that
+    is set.
     """
-    unit = share_unit(values)
-    if unit == 0:
-        return ""
-    has = "fractions" if unit == 1 else f"shares of {unit}"
-    return f"It has {has}: from one half on a voxel is {what}."
+    values = np.asarray(values)
+    nameless = 0 if is_finite(values) else int((~np.isfinite(values)).sum())
+    values = finite(values)
+    notes, unit = [], share_unit(values)
+    if unit:
+        has = "fractions" if unit == 1 else f"shares of {unit}"
+        notes.append(f"It has {has}: from one half on a voxel is {what}.")
+    elif (low := values.min(initial=0)) < 0:
+        notes.append(f"It has values below zero (the least is {low:g}): none of them is {what}.")
+    if nameless:
+        notes.append(f"It has {nameless} NaN or infinite voxels: none of them is {what}.")
+    return " ".join(notes)
+
+
+def is_finite(values: NDArray) -> bool:
+    """Whether no value is NaN or infinite; a sum tells faster than a look at each voxel."""
+    return bool(np.isfinite(values.sum(dtype=np.float64)))
+
+
+def finite(values: NDArray) -> NDArray:
+    """The values; those that are NaN or infinite are zero."""
+    return values if is_finite(values) else np.nan_to_num(values, posinf=0, neginf=0)
 
 
 def marked(values: NDArray, name: str) -> NDArray[np.bool_]:
-    """The voxels that a mask or truth sets (x, y, z).
+    """The voxels that a mask or truth sets (x, y, z); none that is NaN or infinite.
 
     Raises
     ------
     ImageError
         It has fractions that are no shares of voxels: none reaches one half, or some are far below zero.
     """
+    values = finite(values)
     unit = share_unit(values)
     if not unit:
         return np.asarray(values > 0)
-    low, high, half = float(np.nanmin(values)), float(np.nanmax(values)), HALF * unit
+    low, high, half = float(values.min()), float(values.max()), HALF * unit
     if high < half or low < -half:
         msg = (
             f"Wanted a mask (0 and 1, or shares of voxels), but {name} has fractions from {low:.3g} to {high:.3g}."

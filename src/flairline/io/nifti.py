@@ -24,7 +24,7 @@ from flairline.errors import ImageError
 from flairline.io.files import write_bytes
 from flairline.io.foreign import what_instead
 from flairline.io.headers import VOXEL_MM, choose_affine
-from flairline.io.masks import marked, shares_note
+from flairline.io.masks import marked, marking_note
 from flairline.io.quiet import quiet
 from flairline.types import Mask, Space, StoredGrid, Volume
 
@@ -72,10 +72,10 @@ def read_mask(path: Path | str) -> Mask:
     """
     array, space = _read(Path(path))
     mask = Mask(np.ascontiguousarray(marked(array, str(path))), space)
-    shares = shares_note(array, "set")
-    if not shares or space.stored is None:
+    decided = marking_note(array, "set")
+    if not decided or space.stored is None:
         return mask
-    note = " ".join(filter(None, [space.stored.note, shares]))
+    note = " ".join(filter(None, [space.stored.note, decided]))
     return Mask(mask.array, replace(space, stored=replace(space.stored, note=note)))
 
 

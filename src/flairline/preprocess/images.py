@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from flairline.errors import GridError, InputError
-from flairline.io.masks import shares_note
+from flairline.io.masks import marking_note
 from flairline.io.nifti import read_mask, read_volume
 from flairline.preprocess.brain import BrainSource, brain_from_background, check_brain, is_stripped
 from flairline.preprocess.prepared import different_grids
@@ -84,8 +84,8 @@ def truth_notes(truth: Volume | None) -> list[str]:
     """The same for a truth, whose labels are read as they are."""
     if truth is None:
         return []
-    shares = shares_note(truth.array, "lesion")
-    return [*reading_notes("truth", truth), *([f"truth: {shares}"] if shares else [])]
+    note = marking_note(truth.array, "lesion")
+    return [*reading_notes("truth", truth), *([f"truth: {note}"] if note else [])]
 
 
 def is_raw(case: Case, images: Images) -> bool:
