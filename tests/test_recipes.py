@@ -63,14 +63,14 @@ def test_the_listing_has_every_name_with_paper_training_and_cost():
 
 def test_default_asks_the_methods_in_the_order_of_their_rank(monkeypatch):
     """What keeps the first from running is said, and the next is taken."""
-    from flairline.methods import synthetic_unet, zscore
+    from flairline.methods import local_zscore, synthetic_unet
 
-    assert synthetic_unet.Method.info.default_rank < zscore.Method.info.default_rank
+    assert synthetic_unet.Method.info.default_rank < local_zscore.Method.info.default_rank
     monkeypatch.setattr(synthetic_unet.Method, "obstacle", lambda self: "for lack of power")
     recipe = recipes.load("default")
-    assert (recipe.name, recipe.method) == ("default", "zscore")
+    assert (recipe.name, recipe.method) == ("default", "local_zscore")
     assert recipe.why == "the best rule without training, for lack of power"
-    monkeypatch.setattr(zscore.Method, "obstacle", lambda self: "for lack of time")
+    monkeypatch.setattr(local_zscore.Method, "obstacle", lambda self: "for lack of time")
     with pytest.raises(InputError, match=r"for lack of power; for lack of time.*flairline methods"):
         recipes.load("default")
 

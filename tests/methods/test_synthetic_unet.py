@@ -65,7 +65,7 @@ def test_without_its_packages_the_default_needs_no_training(monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "monai" else find_spec(name))
     recipe = recipes.load("default")
-    assert recipe.method == "zscore"
+    assert recipe.method == "local_zscore"
     assert recipe.why == (
         "the best rule without training, because monai is missing (pip install 'flairline[deep]' adds it)"
     )

@@ -5,7 +5,6 @@ from flairline.postprocess.box import from_box, to_box
 from flairline.postprocess.confidence import lesion_probabilities
 from flairline.postprocess.prior import NormalPlaces, normal_map
 from flairline.postprocess.rim import BrainRim
-from flairline.postprocess.smooth import Smooth
 from flairline.types import Mask, Scan, Space, Volume
 
 
@@ -13,24 +12,6 @@ def made(flair: np.ndarray, spacing=(1.0, 1.0, 1.0), brain: np.ndarray | None = 
     space = Space(flair.shape, np.diag([*spacing, 1.0]))
     inside = np.ones(flair.shape, bool) if brain is None else brain
     return Scan.of("x", Volume(flair.astype(np.float32), space), Mask(inside, space))
-
-
-def test_smoothing_keeps_a_constant_up_to_the_rim():
-    brain = np.zeros((9, 10, 11), bool)
-    brain[2:7, 2:8, 2:9] = True
-    scan = made(np.where(brain, 3.0, 50.0), brain=brain)
-    found = Smooth(3.0)(scan, Volume(np.where(brain, np.float32(3), np.float32(0)), scan.space)).array
-    np.testing.assert_allclose(found[brain], 3.0, rtol=1e-5)
-    assert not found[~brain].any()
-
-
-def test_thick_slices_are_not_smeared():
-    array = np.zeros((9, 10, 11), np.float32)
-    array[4, 5, 5] = 1
-    scan = made(array, spacing=(1.0, 1.0, 4.0))
-    found = Smooth(3.0)(scan, scan.flair).array
-    assert found[5, 5, 5] > 0
-    assert found[4, 5, 4] == 0 == found[4, 5, 6]
 
 
 def test_rim_is_measured_in_mm_from_the_outer_border():
@@ -85,7 +66,7 @@ def test_steps_in_the_brain_box_give_what_they_give_on_the_whole_grid():
     score = Volume(np.where(scan.brain.array, scan.flair.array / 100, 0).astype(np.float32), scan.space)
     inner, changed, where = to_box(scan, score)
     assert inner.space.shape != scan.space.shape
-    for step in (NormalPlaces(), Smooth(6.0), BrainRim(3.0)):
+    for step in (NormalPlaces(), BrainRim(3.0)):
         np.testing.assert_allclose(
             from_box(step(inner, changed), where, scan.space).array, step(scan, score).array, atol=1e-4
         )

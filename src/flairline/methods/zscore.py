@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flairline.imaging.components import ComponentRule
 from flairline.imaging.tissue import NormalTissue, normal_tissue
-from flairline.postprocess.calibrated import Calibrated
-from flairline.postprocess.masses import ClosedMass
-from flairline.postprocess.prior import NormalPlaces
-from flairline.postprocess.recipe import Recipe
-from flairline.postprocess.rim import BrainRim
-from flairline.postprocess.smooth import Smooth
-from flairline.types import MethodInfo, Scan, Scorer, Volume
+from flairline.types import BoolArray, MethodInfo, Scan, Scorer, Volume
 
 TISSUE_WIDTHS = 2.0
 """With a T1, tissue is what lies within this many half-widths of the T1's own peak: no CSF, no dark lesions."""
@@ -39,30 +31,11 @@ class Method:
         training="none",
         cost="under a second a 1 mm scan",
         channels=("flair", "t1"),
-        recipes=("training-free",),
-        default_rank=2,
     )
 
     def fit(self, healthy: Iterable[Scan] = ()) -> Scorer:
         """A scorer at once: there is nothing to learn, `healthy` is not read."""
         return self._score
-
-    def recipe(self, name: str, model: Path | None = None) -> Recipe:
-        """ "training-free": steps and threshold that were chosen on synthetic scans alone (docs/methods.md)."""
-        why = "the best rule without training"
-        return Recipe(
-            name,
-            "zscore",
-            ComponentRule(),
-            Calibrated(1.5, 26),
-            why if name == "default" else f"{why} on synthetic scans",
-            (NormalPlaces(1.0), Smooth(1.5), BrainRim(3.0)),
-            mask_rules=(ClosedMass(6.0, 3.0),),
-        )
-
-    def obstacle(self) -> str:
-        """None: it needs the scan alone."""
-        return ""
 
     def _score(self, scan: Scan) -> Volume:
         z = reference(scan).z(scan.flair.array)
@@ -72,12 +45,17 @@ class Method:
 
 def reference(scan: Scan) -> NormalTissue:
     """The FLAIR's normal tissue: of the whole brain, or of what the T1 says is tissue where there is a T1."""
+    return normal_tissue(scan.flair.array[tissue_of(scan)])
+
+
+def tissue_of(scan: Scan) -> BoolArray:
+    """Where tissue is, whose histogram is asked (x, y, z): all of the brain, or what the T1 says."""
     brain = scan.brain.array
-    flair = scan.flair.array[brain]
     if scan.t1 is None:
-        return normal_tissue(flair)
-    tissue = is_tissue(scan.t1.array[brain])
-    return normal_tissue(flair[tissue] if tissue.mean() >= MIN_TISSUE_SHARE else flair)
+        return brain
+    tissue = np.zeros_like(brain)
+    tissue[brain] = is_tissue(scan.t1.array[brain])
+    return tissue if tissue[brain].mean() >= MIN_TISSUE_SHARE else brain
 
 
 def is_tissue(t1_values: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -107,6 +107,16 @@ def test_the_nearest_is_that_of_brute_force(reach):
             assert float(found[row, column]) == pytest.approx(float(wanted), abs=1e-5)
 
 
+def test_places_that_are_not_wanted_are_not_looked_for():
+    memory, _, _ = filled()
+    queries, wanted = torch.randn((6, 5, 5), generator=drawn(3)), torch.zeros((5, 5), dtype=torch.bool)
+    wanted[1:4, 2:] = True
+    for reach in ((0, 0), (1, 1)):
+        whole = memory.nearest(queries, 4, reach)
+        found = memory.nearest(queries, 4, reach, wanted)
+        assert torch.allclose(found, torch.where(wanted, whole, torch.zeros(()))), reach
+
+
 def test_a_chunked_search_is_the_whole_one(monkeypatch):
     codes, known = torch.randn((50, 6), generator=drawn(1)), torch.randn((90, 6), generator=drawn(2))
     whole = nearest_of_all(codes, known)

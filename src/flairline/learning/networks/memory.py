@@ -45,7 +45,7 @@ class PatchMemory(nn.Module):
         self.codes.zero_()[: len(codes)] = codes.half()
         self.places.fill_(-1)[: len(codes)] = places.to(torch.int16)
 
-    def nearest(self, codes: Tensor, level: int, reach: tuple[int, int]) -> Tensor:
+    def nearest(self, codes: Tensor, level: int, reach: tuple[int, int], wanted: Tensor | None = None) -> Tensor:
         """Distance (side, side) of each code (code, side, side) of a slice at this height to the nearest kept one.
 
         Parameters
@@ -53,6 +53,8 @@ class PatchMemory(nn.Module):
         reach
             How many heights, and how many rows and columns, a kept code may lie away. Where none lies so near, all that
             are kept are compared.
+        wanted
+            Places (side, side) to look at; the others are 0. Air has no kept code near, and would be compared with all.
         """
         heights, cells = reach
         there = self.places[:, 0] >= 0
@@ -61,15 +63,18 @@ class PatchMemory(nn.Module):
         by_row = rows.argsort(stable=True)
         known, rows, columns = known[by_row], rows[by_row].contiguous(), columns[by_row]
         result = torch.full(codes.shape[1:], torch.inf, device=codes.device)
-        place = torch.arange(codes.shape[2], device=codes.device)
-        for row in range(codes.shape[1]):
+        if wanted is None:
+            wanted = torch.ones_like(result, dtype=torch.bool)
+        for row in torch.nonzero(wanted.any(dim=1))[:, 0].tolist():
+            place = torch.nonzero(wanted[row])[:, 0]
             ends = torch.tensor([row - cells, row + cells + 1], dtype=rows.dtype, device=rows.device)
             start, stop = torch.searchsorted(rows, ends).tolist()
             if start == stop:
                 continue
-            apart = _distances(codes[:, row].T, known[start:stop])
+            apart = _distances(codes[:, row, place].T, known[start:stop])
             far = (columns[start:stop][None] - place[:, None]).abs() > cells
-            result[row] = apart.masked_fill(far, torch.inf).amin(dim=1)
+            result[row, place] = apart.masked_fill(far, torch.inf).amin(dim=1)
+        result[~wanted] = 0
         alone = torch.isinf(result)
         if alone.any() and there.any():
             result[alone] = nearest_of_all(codes[:, alone].T, self.codes[there].float())

@@ -73,7 +73,7 @@ def distances(
     reach = (options.level_reach, options.place_reach)
     found = torch.zeros(valid.shape, device=images.device)
     for n in torch.nonzero(valid.flatten(1).any(dim=1))[:, 0].tolist():
-        found[n] = memory.nearest(codes[n], levels[n], reach)
+        found[n] = memory.nearest(codes[n], levels[n], reach, valid[n])
     return found, valid
 
 
