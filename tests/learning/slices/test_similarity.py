@@ -26,6 +26,13 @@ class Shifted(nn.Module):
         return Output(x - self.shift)
 
 
+class Black(nn.Module):
+    """x_hat = 0."""
+
+    def forward(self, x):
+        return Output(torch.zeros_like(x))
+
+
 def pair(size=128, scale=1.0):
     images = torch.rand((2, 2, 1, size // 4, size // 4), generator=torch.Generator().manual_seed(0)) * scale
     return [nn.functional.interpolate(part, size=(size, size), mode="bilinear") for part in images]
@@ -53,11 +60,25 @@ def test_its_windows_shrink_with_the_slice_and_alike_images_are_alike_to_the_edg
     assert reach == [3, 5]
 
 
-def test_the_loss_is_one_minus_the_mean():
-    x, y = pair(32)
-    objective = Ssim(Shifted(0.0), Budget(1), 1e-3, Similarity(), l1_weight=2.0)
-    wanted = 1 - ssim(x, y, Similarity()).mean() + 2 * (x - y).abs().mean()
-    assert torch.allclose(objective.of(x, Output(y)), wanted, atol=1e-6)
+def test_the_loss_is_the_brains_mean():
+    x, _ = pair(32)
+    brain = torch.zeros_like(x)
+    brain[..., 8:20, 6:25] = 1
+    image, x_hat = x * brain, (x * brain - 0.1) * brain
+    objective = Ssim(Shifted(0.1), Budget(1), 1e-3, Similarity(), l1_weight=2.0)
+    inside = brain > 0
+    wanted = (1 - ssim(image, x_hat, Similarity()))[inside].mean() + 2 * (image - x_hat).abs()[inside].mean()
+    assert torch.allclose(objective.loss((image, brain)), wanted, atol=1e-6)
+
+
+def test_a_black_reconstruction_costs_nearly_all_however_much_air_there_is():
+    """Over whole slices it costs no more than the brain's share of them, and trainings ended there."""
+    x, _ = pair(64)
+    brain = torch.zeros_like(x)
+    brain[..., 24:40, 24:40] = 1
+    black = Ssim(Black(), Budget(1), 1e-3, Similarity())
+    assert black.loss((x * brain, brain)) > 0.9
+    assert 1 - ssim(x * brain, torch.zeros_like(x), Similarity()).mean() < 0.35
 
 
 def test_only_what_is_brighter_counts_and_nothing_is_rounded():

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from flairline.learning.loop import Budget
-from flairline.learning.networks.autoencoders import Output
-from flairline.learning.slices.objectives import Reconstruct, l1
+from flairline.learning.slices.objectives import Batch, Reconstruct
 from flairline.learning.slices.options import Similarity
 from flairline.learning.slices.scorers import difference
 
@@ -40,7 +39,11 @@ def _window(size: int, options: Similarity) -> tuple[int, float]:
 
 
 class Ssim(Reconstruct):
-    """1 - SSIM, the mean over pixels, and `l1_weight` times the mean absolute difference."""
+    """1 - SSIM and `l1_weight` times the absolute difference, the mean over the brain's pixels.
+
+    Published on images without a background. Over whole slices, most of which are black, a black reconstruction is a
+    minimum that trainings end in.
+    """
 
     weight_decay = 1e-5
 
@@ -55,10 +58,12 @@ class Ssim(Reconstruct):
         super().__init__(network, budget, learning_rate)
         self.options, self.l1_weight = options, l1_weight
 
-    def of(self, images: Tensor, found: Output) -> Tensor:
-        """The loss of a reconstruction."""
-        unlike = 1 - ssim(images, found.x_hat, self.options).mean()
-        return unlike + self.l1_weight * l1(images, found.x_hat).mean() / images[0].numel()
+    def loss(self, batch: Batch) -> Tensor:
+        """The value to lower; outside the brain both images are 0, as where they are scored."""
+        images, brains = batch
+        x_hat = self.network(images).x_hat * brains
+        unlike = 1 - ssim(images, x_hat, self.options) + self.l1_weight * (images - x_hat).abs()
+        return (unlike * brains).sum() / brains.sum().clamp(min=1)
 
 
 @torch.no_grad()
