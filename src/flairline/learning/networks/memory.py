@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+CANDIDATES = 8
+"""So many of the nearest by a matrix product are compared by their differences."""
 MOST_DISTANCES = 2**22
 """Distances that are held at once: 16 MB."""
 
@@ -82,9 +84,17 @@ class PatchMemory(nn.Module):
 
 
 def nearest_of_all(codes: Tensor, known: Tensor) -> Tensor:
-    """Distance (q,) of codes (q, code) to the nearest of `known` (k, code), by as many at once as `MOST_DISTANCES`."""
-    chunk = max(1, MOST_DISTANCES // max(1, len(known)))
-    return torch.cat([_distances(part, known).amin(dim=1) for part in codes.split(chunk)])
+    """Distance (q,) of codes (q, code) to the nearest of `known` (k, code), by as many at once as `MOST_DISTANCES`.
+
+    A matrix product finds a few candidates, and their differences decide: a product alone loses what lies near.
+    """
+    chunk, few = max(1, MOST_DISTANCES // max(1, len(known))), min(CANDIDATES, len(known))
+    lengths, nearest = known.square().sum(dim=1), []
+    for part in codes.split(chunk):
+        rough = torch.addmm(lengths, part, known.T, alpha=-2)  # the code's own length is the same for all
+        candidates = known[rough.topk(few, dim=1, largest=False, sorted=False).indices]
+        nearest.append((part[:, None] - candidates).norm(dim=2).amin(dim=1))
+    return torch.cat(nearest)
 
 
 def _distances(codes: Tensor, known: Tensor) -> Tensor:
