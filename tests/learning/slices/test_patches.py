@@ -18,7 +18,7 @@ from flairline.learning.slices.patch_objectives import (
     pairs,
     small_shifts,
 )
-from flairline.learning.slices.patch_scorers import PatchSearch, healthy_scale, svdd_scores
+from flairline.learning.slices.patch_scorers import PatchSearch, healthy_scale, remember, staggered, svdd_scores
 
 SIZES = PatchSizes(size=32, patch=8, code=8, filters=8, levels=8, memory=500, memory_slices=30)
 
@@ -144,6 +144,27 @@ def test_heights_go_from_the_lowest_slice_to_the_highest():
     brains[1:6, :, 4:20, 4:20] = 1
     assert heights(brains).tolist() == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1, 1])
     assert heights(brains[:2]).tolist() == [0.5, 0.5]
+
+
+class Uniform:
+    """A healthy scan of so many slices that are brain throughout."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def at(self, kept):
+        return torch.ones((len(kept), 1, 32, 32)), torch.ones((len(kept), 1, 32, 32))
+
+
+def test_few_slices_of_each_scan_fill_every_height():
+    """Evenly spaced in each scan alike, they would lie at the same 5 of 24 heights."""
+    memory = PatchMemory(4000, 6, 5, 24)
+    scans = [Uniform(count) for count in (100, 90, 110, 95, 105, 120, 80, 100)]
+    remember(lambda images: torch.randn((len(images), 6, 5, 5)), memory, scans, (8, 6), 40, 0.5)
+    kept = memory.places[memory.places[:, 0] >= 0]
+    assert len(kept[:, 0].unique()) >= 20
+    assert int(kept[:, 0].min()) <= 1 and int(kept[:, 0].max()) >= 22
+    assert staggered(3, 10, 1).tolist() == [0, 1, 2]
 
 
 # ---- training -----------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from flairline.errors import InputError
@@ -18,6 +20,8 @@ __all__ = ["PatchSearch", "healthy_scale", "remember", "scans_of", "settle_svdd"
 
 HELD_SLICES = 64
 """Held-out slices, about, that say how far healthy patches are from the kept ones."""
+GOLDEN_SHARE = 0.6180339887
+"""Of a step that each scan begins later than the one before: any number of scans lie evenly."""
 Coded = Callable[[Tensor], Tensor]
 """Slices (n, 1, S, S) to the codes of their patches, (n, code, side, side)."""
 
@@ -81,16 +85,30 @@ def distances(
 def remember(
     coded: Coded, memory: PatchMemory, stores: Sequence[SliceStore], grid: tuple[int, int], slices: int, least: float
 ) -> None:
-    """Keep codes of healthy scans' patches in a memory: of about so many slices, evenly spaced over the scans."""
+    """Keep codes of healthy scans' patches in a memory: of about so many slices.
+
+    They are evenly spaced over each scan and begin elsewhere in every one: if all scans had the same few heights, those
+    between would have no code to be compared with.
+    """
     codes, places = [], []
     device = memory.codes.device
-    for images, brain in scans_of(stores, slices, device):
+    filled = [store for store in stores if store.count]
+    for number, store in enumerate(filled):
+        picked = staggered(store.count, max(2, -(-slices // len(filled))), number)
+        images, brain = (part.to(device) for part in store.at(picked))
         valid = share_of(brain, *grid) >= least
-        levels = (heights(brain) * (memory.levels - 1)).round().long().to(device)
+        share = picked / (store.count - 1) if store.count > 1 else np.full(len(picked), 0.5)  # as `heights` has it
+        levels = torch.from_numpy(share * (memory.levels - 1)).round().long().to(device)
         where = torch.nonzero(valid)
         codes.append(coded(images)[where[:, 0], :, where[:, 1], where[:, 2]])
         places.append(torch.stack([levels[where[:, 0]], where[:, 1], where[:, 2]], dim=1))
     memory.keep(torch.cat(codes), torch.cat(places))
+
+
+def staggered(count: int, most: int, number: int) -> NDArray[np.int64]:
+    """At most `most` of `count` slices, evenly spaced; the first of them hangs on the scan's number."""
+    start = (number * GOLDEN_SHARE) % 1
+    return np.unique(((np.arange(min(most, count)) + start) / min(most, count) * count).astype(np.int64))
 
 
 @torch.no_grad()

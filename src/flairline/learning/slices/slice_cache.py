@@ -50,7 +50,10 @@ class SliceStore:
     def tensors(self, most: int | None = None) -> tuple[Tensor, Tensor]:
         """Images and brains, float32 (n, 1, size, size), from bottom to top; at most so many, evenly spaced."""
         count = self.count if most is None else min(most, self.count)
-        kept = np.unique(np.linspace(0, self.count - 1, count).astype(int)) if count else np.empty(0, int)
+        return self.at(np.unique(np.linspace(0, self.count - 1, count).astype(int)) if count else np.empty(0, int))
+
+    def at(self, kept: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
+        """Images and brains, float32 (n, 1, size, size), of these slices, counted from the bottom and ascending."""
         images, brains = (np.asarray(array[kept], np.float32) for array in (self.images(), self.brains()))
         return torch.from_numpy(images)[:, None], torch.from_numpy(brains)[:, None]
 
