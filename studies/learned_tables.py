@@ -1,7 +1,7 @@
 """Tables, sentences and the figure of the zoo, drawn from its JSON: ``python -m studies.learned_tables docs/results``.
 
 Writes RESULTS/zoo.md, RESULTS/zoo.png and .svg, and the tables as `studies.tables` has them, from
-RESULTS/data/learned/*.json.
+RESULTS/data/learned/*.json. What RESULTS/data/learned/notes.md says of the run stands on the page, too.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def write_tables(results: Path) -> list[Path]:
         "# Every system on the same training data",
         "*For whoever asks what each system finds after training that anyone can repeat. [The headlines](index.md).*",
         sentences(found),
+        *_notes(results),
         "![Oracle Dice against the reconstruction error on healthy slices](zoo.png)",
         FIGURE,
     ]
@@ -66,6 +67,12 @@ def write_tables(results: Path) -> list[Path]:
     write_text(page, "\n\n".join(parts) + "\n")
     write_text(page, tables.filled(page))
     return [page, *write_figure(results, found)]
+
+
+def _notes(results: Path) -> list[str]:
+    """What whoever ran it wrote of the machine and the run, RESULTS/data/learned/notes.md, if there is one."""
+    path = results / "data" / "learned" / "notes.md"
+    return [path.read_text(encoding="utf-8").strip()] if path.exists() else []
 
 
 def _place(name: str) -> str:
@@ -82,6 +89,7 @@ def sentences(found: Sequence[Learned]) -> str:
         " labels it is judged by. What takes minutes a volume is judged on slices evenly spaced over each brain, beside"
         " the lines on the same slices. Training is short: what is written here says what a method gives after so"
         " much, not what it can.",
+        "",
     ]
     for dataset, protocol in dict.fromkeys((s.dataset, s.protocol) for result in learned for s in result.scores):
         better = [result.method for result in learned if beats(result, found, LINE, dataset, protocol)]
@@ -187,18 +195,38 @@ def draw(found: Sequence[Learned]) -> Any:
         for result, colour, dashes in zip(lines, PRINT_COLOURS, PRINT_DASHES, strict=False):
             value = result.value(dataset, FIRST, "all", METRICS[0])
             axes.axhline(value, color=colour, linestyle=dashes, label=result.method)
+        points = []
         for result in learned:
             error = none_at if math.isnan(result.l1_healthy) else result.l1_healthy
             value = result.value(dataset, FIRST, result.slices, METRICS[0])
             filled = "none" if result.convergence in ("no", "unknown") else "#46505c"
             mark = "o" if result.slices == "all" else "^"
             axes.plot(error, value, mark, color="#46505c", markerfacecolor=filled, markersize=5)
-            axes.annotate(result.method, (error, value), fontsize=6, xytext=(3, 2), textcoords="offset points")
-        axes.axvline((max(errors, default=1.0) + none_at) / 2, color="#c8cfd6", linewidth=0.8)
+            points.append((error, value))
+        leader = {"arrowstyle": "-", "color": "#9aa4ae", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+        right, patch = 1.16 * none_at, {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        for result, point, height in zip(learned, points, label_heights([y for _, y in points]), strict=True):
+            axes.annotate(result.method, point, (right, height), fontsize=7, va="center", arrowprops=leader, bbox=patch)
+        axes.set_xlim(0, 1.75 * none_at)
+        axes.axvline((max(errors, default=1.0) + none_at) / 2, color="#c8cfd6", linewidth=0.8, ymax=0.97)
         axes.set(title=dataset, xlabel="mean error on healthy slices (right of the line: none)", ylabel="oracle Dice")
         axes.set_ylim(0, 1)
-        axes.legend(fontsize=7, loc="upper right")
+        axes.legend(fontsize=7, loc="upper left", ncols=2)
     return figure
+
+
+def label_heights(values: Sequence[float], apart: float = 0.034) -> list[float]:
+    """Heights of labels beside their points, in the points' order and at least so far apart, from 0 to 1."""
+    heights, order = list(values), sorted(range(len(values)), key=lambda n: values[n])
+    lowest = 0.0
+    for number in order:
+        heights[number] = lowest = max(values[number], lowest)
+        lowest += apart
+    highest = 1.0
+    for number in reversed(order):
+        heights[number] = highest = min(heights[number], highest)
+        highest -= apart
+    return heights
 
 
 def _datasets(found: Sequence[Learned]) -> list[str]:

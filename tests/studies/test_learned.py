@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
 import math
 from pathlib import Path
 
@@ -233,3 +234,18 @@ def test_the_whole_of_it_on_phantoms(learned, kept, tmp_path, capsys):
     assert learned.main(words) == 0  # nothing is left to do
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert str(tmp_path) not in (tmp_path / "results" / "data" / "learned" / "vae_restoration.json").read_text()
+
+
+def test_labels_keep_their_order_and_do_not_touch(tables):
+    values = [0.2, 0.21, 0.9, 0.2, 0.99, 1.0, 0.0]
+    heights = tables.label_heights(values, 0.1)
+    order = sorted(range(len(values)), key=lambda n: values[n])
+    steps = [heights[after] - heights[before] for before, after in itertools.pairwise(order)]
+    assert min(steps) >= 0.1 - 1e-9 and min(heights) >= 0 and max(heights) <= 1
+
+
+def test_what_is_written_of_the_run_stands_on_the_page(tables, tmp_path):
+    assert tables._notes(tmp_path) == []
+    (tmp_path / "data" / "learned").mkdir(parents=True)
+    (tmp_path / "data" / "learned" / "notes.md").write_text("On one core.\n", encoding="utf-8")
+    assert tables._notes(tmp_path) == ["On one core."]
