@@ -1,7 +1,7 @@
 """Tables, sentences and the figure of the zoo, drawn from its JSON: ``python -m studies.learned_tables docs/results``.
 
 Writes RESULTS/zoo.md, RESULTS/zoo.png and .svg, and the tables as `studies.tables` has them, from
-RESULTS/data/learned/*.json. What RESULTS/data/learned/notes.md says of the run stands on the page, too.
+RESULTS/data/learned/*.json. What RESULTS/data/learned/notes.txt says of the run stands on the page, too.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def write_tables(results: Path) -> list[Path]:
 
 
 def _notes(results: Path) -> list[str]:
-    """What whoever ran it wrote of the machine and the run, RESULTS/data/learned/notes.md, if there is one."""
-    path = results / "data" / "learned" / "notes.md"
+    """What whoever ran it wrote of the machine and the run, RESULTS/data/learned/notes.txt, if there is one."""
+    path = results / "data" / "learned" / "notes.txt"
     return [path.read_text(encoding="utf-8").strip()] if path.exists() else []
 
 

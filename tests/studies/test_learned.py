@@ -247,5 +247,5 @@ def test_labels_keep_their_order_and_do_not_touch(tables):
 def test_what_is_written_of_the_run_stands_on_the_page(tables, tmp_path):
     assert tables._notes(tmp_path) == []
     (tmp_path / "data" / "learned").mkdir(parents=True)
-    (tmp_path / "data" / "learned" / "notes.md").write_text("On one core.\n", encoding="utf-8")
+    (tmp_path / "data" / "learned" / "notes.txt").write_text("On one core.\n", encoding="utf-8")
     assert tables._notes(tmp_path) == ["On one core."]
