@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flairline.imaging.boxes import box_of, box_of_mm, extent_without_strays
+from flairline.imaging.boxes import box_of, box_of_mm, extent_without_strays, voxels_in
 
 
 @pytest.fixture
@@ -34,3 +34,8 @@ def test_a_stray_voxel_does_not_move_the_extent():
     mask[0, 0, 31] = True
     np.testing.assert_array_equal(extent_without_strays(mask), (low, high))
     assert low.tolist() == [10, 11, 12] and high.tolist() == [19, 20, 21]
+
+
+def test_lengths_take_whole_voxels_but_for_a_headers_rounding():
+    found = voxels_in([10, 10, 10, 10.1, 0, -4], [2.0000001, 1.9999999, 3, 2, 1, 2])
+    assert found.tolist() == [5, 5, 4, 6, 0, -2]

@@ -65,15 +65,6 @@ def test_flair_and_t1_of_a_phantom(orientation: str, lesions: str) -> None:
     assert "a T1" in alone.reason
 
 
-@pytest.mark.parametrize("spacing_mm", [3.0, 4.0])
-def test_a_coarse_flair_is_not_taken_for_a_t1(spacing_mm: float) -> None:
-    """In large voxels cortex is mixed with fluid, so that what lies next to fluid says nothing."""
-    scan, _, _ = phantom(0, spacing_mm, LESIONS["many"])
-    found = contrast_of(scan.flair, scan.brain)
-    assert (found.looks_like, found.is_flair_possible, found.reason) == ("flair", True, "")
-    assert np.isnan(found.figures["near_fluid"])
-
-
 def test_scale_and_sign_do_not_matter() -> None:
     """Z-scored, 8 bit and clipped."""
     scan, _, _ = phantom(4, 2, LESIONS["many"])

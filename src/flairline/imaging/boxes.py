@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from flairline.types import BoolArray
 
 STRAY_SHARE = 0.002
 """Share of a mask's voxels left out at either end of an axis of its extent, so that a stray voxel does not move it."""
+SLACK_VOXELS = 1e-3
+"""So much beyond a whole voxel is rounding."""
 
 Box = tuple[slice, slice, slice]
 
@@ -30,7 +32,16 @@ def box_of(mask: BoolArray, margin_voxels: int | Sequence[int] = 0) -> Box:
 
 def box_of_mm(mask: BoolArray, spacing_mm: Sequence[float], margin_mm: float) -> Box:
     """As `box_of`, with a margin in mm that is rounded up to whole voxels."""
-    return box_of(mask, [int(np.ceil(margin_mm / side_mm)) for side_mm in spacing_mm])
+    return box_of(mask, voxels_in(margin_mm, spacing_mm).tolist())
+
+
+def voxels_in(length_mm: ArrayLike, side_mm: ArrayLike) -> NDArray[np.int64]:
+    """How many voxels a length takes, rounded up.
+
+    A thousandth of a voxel more does not count: a header holds a side of 2 mm as 1.9999999 or 2.0000001, and one voxel
+    more or less in a registration's grid lays a head elsewhere.
+    """
+    return np.ceil(np.asarray(length_mm) / np.asarray(side_mm) - SLACK_VOXELS).astype(np.int64)
 
 
 def extent_without_strays(mask: BoolArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError
+from flairline.imaging.boxes import voxels_in
 from flairline.imaging.points import PointMap
 from flairline.types import Mask, Space
 
@@ -61,9 +62,9 @@ def halfway_space(brains: Sequence[Mask], from_halfway: Sequence[PointMap], side
         Points of the halfway space to those of each brain.
     """
     ends = [_extent_mm(brain, points.inverse()) for brain, points in zip(brains, from_halfway, strict=True)]
-    low = np.floor((np.min([end[0] for end in ends], axis=0) - MARGIN_MM) / side_mm)
-    high = np.ceil((np.max([end[1] for end in ends], axis=0) + MARGIN_MM) / side_mm)
-    x, y, z = (high - low).astype(int) + 1
+    low = -voxels_in(MARGIN_MM - np.min([end[0] for end in ends], axis=0), side_mm)
+    high = voxels_in(np.max([end[1] for end in ends], axis=0) + MARGIN_MM, side_mm)
+    x, y, z = high - low + 1
     vox_to_ras = np.diag([side_mm, side_mm, side_mm, 1.0])
     vox_to_ras[:3, 3] = low * side_mm
     return Space((int(x), int(y), int(z)), vox_to_ras)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flairline.imaging.boxes import voxels_in
 from flairline.types import BoolArray, Volume
 
 MAX_FIELD_MM = 300.0
@@ -48,7 +49,7 @@ def without_padding(volume: Volume, background: float) -> Inside:
     sides = np.array([line[-1] - line[0] + 1 for line in along])
     if sides.prod() > MAX_FILLED * np.prod(shape):
         return whole
-    margin = np.ceil(MARGIN_MM / spacing_mm).astype(int)
+    margin = voxels_in(MARGIN_MM, spacing_mm)
     first = [max(int(line[0]) - int(extra), 0) for line, extra in zip(along, margin, strict=True)]
     last = [min(int(line[-1]) + int(extra) + 1, side) for line, extra, side in zip(along, margin, shape, strict=True)]
     x, y, z = (slice(start, end) for start, end in zip(first, last, strict=True))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flairline.imaging.boxes import box_of, box_of_mm
+from flairline.imaging.boxes import box_of, box_of_mm, voxels_in
 from flairline.imaging.components import label_components
 from flairline.postprocess.mask_rules import Marked
 from flairline.types import BoolArray
@@ -159,7 +159,7 @@ def depths_mm(labels: NDArray[np.integer], spacing_mm: Sequence[float]) -> NDArr
 
 def closed_by_ball(mask: BoolArray, spacing_mm: Sequence[float], radius_mm: float) -> BoolArray:
     """A mask (x, y, z) closed with a ball, and without holes; nothing grows over the end of the array."""
-    margin = [int(np.ceil(radius_mm / side)) + 1 for side in spacing_mm]
+    margin = (voxels_in(radius_mm, spacing_mm) + 1).tolist()
     padded = np.pad(mask, [(m, m) for m in margin])
     dilated = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= radius_mm
     closed = ndimage.distance_transform_edt(dilated, sampling=spacing_mm) > radius_mm

@@ -48,8 +48,7 @@ FLUID_BLOCK_MM, TISSUE_BLOCK_MM = 2.0, 3.0
 WINDOW_MM = 12.0
 """Standard deviation of the windows in which tissues are compared."""
 NEAR_MM, FAR_MM = (2.5, 4.5), (6.0, 16.0)
-"""Distances from dark fluid: what is near is cortex, as a rule, and what is far white matter. In voxels larger than the
-nearest of them along every axis, what is near is mixed with fluid and says nothing of cortex."""
+"""Distances from dark fluid: what is near is cortex, as a rule, and what is far white matter."""
 DARK = 0.45
 """Fluid is darker than this share of the way from the darkest to the median."""
 TAILS = (2, 98)
@@ -272,7 +271,7 @@ def _bright_tail(blocks: _Blocks) -> float:
 
 def _near_fluid(blocks: _Blocks) -> float:
     """Share of the tissue next to dark fluid that is brighter than the tissue behind it; NaN if there is none."""
-    if len(blocks.values) < MIN_BLOCKS or blocks.spacing_mm.min() > NEAR_MM[0]:
+    if len(blocks.values) < MIN_BLOCKS:
         return float("nan")
     low, high = np.percentile(blocks.values, (1, 99))
     volume = blocks.spread(blocks.values)

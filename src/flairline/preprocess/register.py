@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flairline.errors import InputError, MissingExtraError, UnknownNameError
-from flairline.imaging.boxes import box_of_mm
+from flairline.imaging.boxes import box_of_mm, voxels_in
 from flairline.imaging.points import PointMap
 from flairline.imaging.resample import resample_volume
 from flairline.io.files import write_bytes
@@ -116,7 +116,7 @@ def isotropic_space(space: Space, brain: Mask, spacing_mm: float = FIXED_MM) -> 
     box = box_of_mm(brain.array, brain.space.spacing_mm, MARGIN_MM)
     low, high = np.array([float(side.start) for side in box]), np.array([float(side.stop) for side in box])
     scale = spacing_mm / np.array(space.spacing_mm)
-    shape = np.maximum(np.ceil((high - low) / scale), 1).astype(int)
+    shape = np.maximum(voxels_in(high - low, scale), 1)
     vox_to_ras = space.vox_to_ras @ np.diag([*scale, 1.0])
     vox_to_ras[:3, 3] = (space.vox_to_ras @ [*low, 1.0])[:3]
     return Space((int(shape[0]), int(shape[1]), int(shape[2])), vox_to_ras, space.name)

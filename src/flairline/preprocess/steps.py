@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flairline.imaging.boxes import box_of
+from flairline.imaging.boxes import box_of, voxels_in
 from flairline.imaging.points import PointMap, carry_mask, identity
 from flairline.preprocess import quality, register
 from flairline.preprocess.atlas import Atlas
@@ -81,7 +81,7 @@ def around_brain(image: BrainImage) -> BrainImage:
     """
     brain, space = image.brain.array, image.image.space
     box = box_of(brain)
-    margin = [int(np.ceil(register.MARGIN_MM / side_mm)) for side_mm in space.spacing_mm]
+    margin = voxels_in(register.MARGIN_MM, space.spacing_mm).tolist()
     cut = [(side.start - extra, side.stop + extra) for side, extra in zip(box, margin, strict=True)]
     first = np.array([start for start, _ in cut])
     vox_to_ras = space.vox_to_ras.copy()

@@ -30,6 +30,9 @@ class Stored:
     def tensors(self, most=None):
         return self.images, self.brains
 
+    def at(self, kept):
+        return self.images[kept], self.brains[kept]
+
 
 @pytest.fixture(scope="module")
 def slices():
