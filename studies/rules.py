@@ -35,6 +35,7 @@ DEPTHS_MM = (6.0, 8.0, 10.0)
 LISTED: tuple[MaskRule, ...] = (
     *(BesideMass(depth, share) for depth, share in product(DEPTHS_MM, (0.02, 0.1, 0.3))),
     *(BesideMass(depth, 0.3, sure) for depth, sure in product(DEPTHS_MM, (0.5, 0.6, 0.7, 0.8))),
+    *(BesideMass(depth, 0.3, 0.7, ramp) for depth, ramp in product(DEPTHS_MM, (1.0, 2.0, 3.0))),
     *(GrownMass(depth, level, reach) for depth, (level, reach) in product(DEPTHS_MM, ((0.7, 5.0), (0.5, 10.0)))),
     *(ClosedMass(depth, radius) for depth, radius in product(DEPTHS_MM, (3.0, 8.0))),
     *(TighterScatter(depth, level) for depth, level in product(DEPTHS_MM, (1.33, 1.67))),

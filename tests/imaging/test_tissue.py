@@ -31,6 +31,15 @@ def test_a_lesion_of_a_quarter_of_the_brain_moves_nothing(tissue):
     assert found.width == pytest.approx(before.width, rel=0.25)
 
 
+def test_fluid_that_was_cut_off_to_one_value_is_not_the_tissue(tissue):
+    """Found on a synthetic scan: 1.3 litres were marked, because a quarter of the brain lay at the lowest value."""
+    fluid = np.full(len(tissue) // 2, 80.0)
+    cut_off = np.maximum(np.concatenate([tissue, fluid]), 80.0)
+    found = normal_tissue(cut_off)
+    assert found.mode == pytest.approx(100, abs=2)
+    assert found.width == pytest.approx(10, rel=0.25)
+
+
 def test_few_distinct_values_still_give_a_width():
     found = normal_tissue(np.array([1.0] * 50 + [2.0] * 2))
     assert np.isfinite(found.mode)

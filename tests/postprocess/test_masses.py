@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.conftest import ORIENTATIONS
 
-from flairline.imaging.components import ComponentRule
+from flairline.imaging.components import ComponentRule, label_components
 from flairline.io.nifti import read_mask, read_volume
 from flairline.postprocess.mask_rules import Marked, after_rules
 from flairline.postprocess.masses import (
@@ -123,6 +123,22 @@ def test_beside_a_mass_what_is_sure_stays_however_small():
     for sure, kept in ((0.75, boxes(MASS, SPOT)), (0.85, boxes(MASS))):
         assert (BesideMass(7.0, 0.1, sure)(marked(mask, score)) == kept).all()
     assert (BesideMass(9.0, 0.1, 0.75)(marked(mask, score)) == mask).all()
+
+
+def test_a_hair_of_depth_decides_nothing_where_the_demand_rises():
+    """A lesion of 6.03 or 5.9999 mm made 28 % more volume, because all that is doubtful beside it went at once."""
+    mask = boxes(MASS, SPOT)
+    deep = float(depths_mm(label_components(mask)[0], SPACING_MM).max())
+    score = np.where(mask, 0.5, 0.0)
+
+    def stays(depth_mm: float, ramp_mm: float) -> bool:
+        return bool(BesideMass(depth_mm, 0.1, 0.8, ramp_mm)(marked(mask, score))[SPOT].all())
+
+    assert [stays(deep + d, 0.0) for d in (-0.01, 0.01)] == [False, True]
+    assert [stays(deep + d, 2.0) for d in (-0.01, 0.01)] == [True, True]  # half of .8 is asked for
+    assert [stays(deep + d, 2.0) for d in (-2.5, -0.6, -0.4, 2.5)] == [False, False, True, True]  # .8, .52, .48, none
+    with pytest.raises(ValueError, match="finite"):
+        BesideMass(6.0, 0.1, ramp_mm=1.0)
 
 
 @pytest.mark.parametrize("rule", [GrownMass(7, 0.5, 4), ClosedMass(7, 3), TighterScatter(7, 1.5), BesideMass(7, 0.1)])

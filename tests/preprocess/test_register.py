@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from flairline.errors import InputError, UnknownNameError
 from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
@@ -125,6 +126,41 @@ def test_a_headers_rounding_makes_no_other_grid(rounding):
     cubes = register.isotropic_space(space, Mask(brain, space), 2.0)
     assert cubes.shape == (14, 20, 15)
     np.testing.assert_allclose(cubes.vox_to_ras[:3, 3], [(8 - 5) * 2, (10 - 5) * 2, 0], atol=1e-5)
+
+
+def test_the_turned_grid_holds_the_brain_and_its_margin_on_no_axis_of_the_image():
+    brain = np.zeros((20, 30, 12), bool)
+    brain[8:12, 10:20, 4:8] = True
+    vox_to_ras = np.eye(4)
+    vox_to_ras[:3, :3] = GRIDS["oblique"] @ np.diag([1.0, 2 / 3, 5 / 4])  # sides of 2, 2 and 5 mm
+    space = Space(brain.shape, vox_to_ras)
+    cubes = register.turned_space(space, Mask(brain, space), 2.0)
+    assert cubes.spacing_mm == pytest.approx((2.0, 2.0, 2.0))
+    assert np.linalg.det(cubes.vox_to_ras[:3, :3]) > 0
+    places = np.c_[np.argwhere(brain), np.ones(brain.sum())] @ (np.linalg.inv(cubes.vox_to_ras) @ vox_to_ras).T
+    assert places[:, :3].min(axis=0) == pytest.approx(register.MARGIN_MM / 2)
+    room = np.array(cubes.shape) - 1 - places[:, :3].max(axis=0)
+    assert (room >= register.MARGIN_MM / 2 - 0.01).all() and (room <= register.MARGIN_MM / 2 + 1).all()
+    cosines = np.abs((cubes.vox_to_ras[:3, :3] / 2).T @ (vox_to_ras[:3, :3] / [2.0, 2.0, 5.0]))
+    assert cosines.max() < 0.98
+
+
+@pytest.mark.parametrize("shift_mm", [(1.0, 0.0, 1.0), (0.7, -0.8, 0.3)])
+def test_like_grids_do_not_hold_a_head_at_whole_voxels(shift_mm):
+    """Noisy images on cubes of 2 mm that lie along each other: the shift was found at whole voxels."""
+    rng = np.random.default_rng(0)
+    x, y, z = np.mgrid[-24:24, -28:28, -20:20] * 2.0
+    inside = (x / 36) ** 2 + (y / 46) ** 2 + (z / 30) ** 2 < 1
+
+    def head(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sin(x / 4 + y / 9) + np.sin(y / 5 - z / 7) + np.cos(z / 4 + x / 11)
+
+    space = Space(x.shape, np.array([[2.0, 0, 0, -48], [0, 2.0, 0, -56], [0, 0, 2.0, -40], [0, 0, 0, 1]]))
+    fixed = 100 + 20 * head(x, y, z) + rng.normal(0, 15, x.shape)
+    moving = 100 - 15 * head(x - shift_mm[0], y - shift_mm[1], z - shift_mm[2]) + rng.normal(0, 15, x.shape)
+    images = [Volume(array.astype(np.float32), space) for array in (fixed, moving)]
+    found = register.register_rigid(images[0], Mask(inside, space), images[1], None, "greedy")
+    assert found[:3, 3] == pytest.approx(shift_mm, abs=0.5)  # a quarter of a voxel
 
 
 def test_greedy_finds_the_way_and_gives_the_same_bytes_twice(head, coarse_registration, capfd):

@@ -17,6 +17,8 @@ SMOOTHING_SHARE = 0.02
 """Width (standard deviation) of the histogram's smoothing, as a share of the range between its tails."""
 TAIL = 0.005
 """Share of voxels at either end that does not set the histogram's range: lesions, vessels, residual skull."""
+FLOOR = 0.05
+"""More of the brain than this at its one lowest value was cut off there, and is no tissue."""
 NEAR_MODE = (3.0, 2.0, 2.0)
 """What lies within so many half-widths of the mode tells how bright normal tissue is around it; one number a round:
 once a field is known, what is left of it is asked for."""
@@ -53,8 +55,16 @@ def normal_tissue(values: NDArray[np.floating]) -> NormalTissue:
     -------
     NormalTissue
         The width is the full width at half maximum over 2.355. A brain of few distinct values falls back on the
-        median and the interquartile range.
+        median and the standard deviation.
+
+    Notes
+    -----
+    A scan that was cut off below has its fluid in one value, a peak higher than tissue's. Where more than `FLOOR` of
+    the brain, and less than half, is at its lowest value, that value is left out.
     """
+    lowest = values == values.min()
+    if FLOOR < np.mean(lowest) < 0.5:
+        values = values[~lowest]
     low, high = np.quantile(values, (TAIL, 1 - TAIL))
     if not high > low:
         return NormalTissue(float(np.median(values)), float(max(np.std(values), np.finfo(np.float32).tiny)))

@@ -94,7 +94,7 @@ class Method(Learner):
             model=model,
             shipped=SHIPPED if model is None else None,
             rater=ModelConfidence(folder, self.name),
-            mask_rules=(BesideMass(6.0, 0.3, sure=0.7),),
+            mask_rules=(BesideMass(6.0, 0.3, sure=0.7, ramp_mm=3.0),),
         )
 
     def obstacle(self) -> str:

@@ -115,21 +115,33 @@ class BesideMass:
         A component below this share of the largest mass's volume goes,
     sure
         unless its mean score is at least this.
+    ramp_mm
+        How much of `sure` is asked for rises from none to all of it while the deepest component's depth goes from
+        `depth_mm` less this to `depth_mm` and this, so that a hair of depth decides nothing.
     """
 
     depth_mm: float
     share: float
     sure: float = float("inf")
+    ramp_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.ramp_mm and not np.isfinite(self.sure):
+            raise ValueError("BesideMass: what rises over `ramp_mm` is `sure`, which must then be a finite score")
 
     def __call__(self, marked: Marked) -> BoolArray:
         """The mask without what is small beside its largest mass."""
         labels, sizes = label_components(marked.mask)
-        mass = depths_mm(labels, marked.spacing_mm) >= self.depth_mm
-        mass[0] = False
-        if not mass.any():
+        depths = depths_mm(labels, marked.spacing_mm)
+        deepest = float(depths.max())
+        if not deepest >= self.depth_mm - self.ramp_mm:
             return marked.mask
+        mass = depths >= min(self.depth_mm, deepest)
+        demand = self.sure
+        if self.ramp_mm:
+            demand *= min((deepest - self.depth_mm + self.ramp_mm) / (2 * self.ramp_mm), 1.0)
         total = np.bincount(labels.ravel(), weights=marked.score.ravel(), minlength=sizes.size)
-        is_sure = total >= self.sure * np.maximum(sizes, 1)
+        is_sure = total >= demand * np.maximum(sizes, 1)
         kept = mass | (sizes >= self.share * sizes[mass].max()) | is_sure
         kept[0] = False
         return kept[labels]
