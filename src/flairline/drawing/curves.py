@@ -7,11 +7,18 @@ import warnings
 from typing import Any
 
 
-def new_figure(width_inches: float, height_inches: float) -> tuple[Any, Any]:
-    """A matplotlib figure and its axes in the pages' style, without pyplot and its windows."""
+def new_figure(width_inches: float, height_inches: float, plain: bool = False) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes in the pages' style, without pyplot and its windows.
+
+    A `plain` one has ticks of few digits and one line of label at either axis. Its margins are known, so nothing has to
+    be drawn to find them.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+    figure = Figure(figsize=(width_inches, height_inches), layout=None if plain else "constrained")
+    if plain:
+        left, right, bottom, top = 0.7 / width_inches, 0.08 / width_inches, 0.48 / height_inches, 0.08 / height_inches
+        figure.subplots_adjust(left=left, right=1 - right, bottom=bottom, top=1 - top)
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0)

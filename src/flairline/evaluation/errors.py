@@ -18,6 +18,7 @@ from flairline.evaluation.judged_scan import JudgedScan
 from flairline.imaging.boxes import box_of, box_of_mm
 from flairline.imaging.components import ComponentRule, label_components
 from flairline.imaging.measure import Naming, dice
+from flairline.imaging.nearby import within_mm
 from flairline.types import BoolArray
 
 BORDER_MM = 3.0
@@ -119,7 +120,7 @@ def near_to(truth: BoolArray, spacing_mm: tuple[float, float, float], reach_mm: 
     near = np.zeros_like(truth)
     if truth.any():
         box = box_of_mm(truth, spacing_mm, reach_mm)
-        near[box] = ndimage.distance_transform_edt(~truth[box], sampling=spacing_mm) <= reach_mm
+        near[box] = within_mm(truth[box], spacing_mm, reach_mm)
     return near
 
 

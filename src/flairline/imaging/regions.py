@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from flairline.imaging.components import label_components
+from flairline.imaging.nearby import within_mm
 from flairline.imaging.tissue import normal_tissue
 from flairline.io.nifti import read_volume
 from flairline.types import BoolArray, Mask, Space, Volume
@@ -116,7 +117,7 @@ class Anatomy:
         parts = self.parts.copy()
         known = parts[box] == self.VENTRICLE
         dark = (flair.array[box] < limit) & brain.array[box] & (parts[box] != self.INFRATENTORIAL)
-        near = ndimage.distance_transform_edt(~known, sampling=sides) <= SEEN_WITHIN_MM
+        near = within_mm(known, sides, SEEN_WITHIN_MM)
         joined, _ = label_components(dark & near | known, 6)
         parts[box][np.isin(joined, np.unique(joined[known]))] = self.VENTRICLE
         return Anatomy(parts)
@@ -187,7 +188,7 @@ def anatomy_of(
     tissue = grey_share + white_share >= HALF
     ventricle = _enclosed(head & ~tissue, head, space)
     grey = tissue & (grey_share >= white_share)
-    lining = ndimage.distance_transform_edt(~ventricle, sampling=space.spacing_mm) <= LINING_MM
+    lining = within_mm(ventricle, space.spacing_mm, LINING_MM)
     grey &= ~lining | ndimage.binary_opening(grey)
     corner, sides = space.vox_to_ras[:3, 3], np.diag(space.vox_to_ras)[:3]
     axes = [first + side * np.arange(length) for first, side, length in zip(corner, sides, head.shape, strict=True)]
@@ -255,7 +256,7 @@ def _halved(array: NDArray) -> NDArray[np.float32]:
 def _enclosed(fluid: BoolArray, head: BoolArray, space: Space) -> BoolArray:
     """The fluid's larger components that stay away from the head's border."""
     labels, sizes = label_components(fluid, 6)
-    near_rim = head & (ndimage.distance_transform_edt(head, sampling=space.spacing_mm) <= RIM_MM)
+    near_rim = head & within_mm(~head, space.spacing_mm, RIM_MM)
     enclosed = sizes * space.voxel_ml >= MIN_VENTRICLE_ML
     enclosed[np.unique(labels[near_rim])] = False
     enclosed[0] = False

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from flairline.imaging.boxes import box_of, box_of_mm, voxels_in
 from flairline.imaging.components import label_components
+from flairline.imaging.nearby import within_mm
 from flairline.postprocess.mask_rules import Marked
 from flairline.types import BoolArray
 
@@ -43,9 +44,9 @@ class GrownMass:
         if not mass.any():
             return marked.mask
         box = box_of_mm(mass, marked.spacing_mm, self.reach_mm)
-        away_mm = ndimage.distance_transform_edt(~mass[box], sampling=marked.spacing_mm)
+        near = within_mm(mass[box], marked.spacing_mm, self.reach_mm)
         open_to_it = marked.brain[box] & (marked.score[box] >= self.level * marked.threshold)
-        joined, _ = label_components(open_to_it & (away_mm <= self.reach_mm) | mass[box])
+        joined, _ = label_components(open_to_it & near | mass[box])
         grown = marked.mask.copy()
         grown[box] |= np.isin(joined, np.unique(joined[mass[box]]))
         return grown
@@ -173,7 +174,7 @@ def closed_by_ball(mask: BoolArray, spacing_mm: Sequence[float], radius_mm: floa
     """A mask (x, y, z) closed with a ball, and without holes; nothing grows over the end of the array."""
     margin = (voxels_in(radius_mm, spacing_mm) + 1).tolist()
     padded = np.pad(mask, [(m, m) for m in margin])
-    dilated = ndimage.distance_transform_edt(~padded, sampling=spacing_mm) <= radius_mm
-    closed = ndimage.distance_transform_edt(dilated, sampling=spacing_mm) > radius_mm
+    dilated = within_mm(padded, spacing_mm, radius_mm)
+    closed = ~within_mm(~dilated, spacing_mm, radius_mm)
     inner = tuple(slice(m, -m) for m in margin)
     return ndimage.binary_fill_holes(closed | padded)[inner]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from flairline.imaging.boxes import box_of
+from flairline.imaging.nearby import within_mm
 from flairline.types import Scan, Volume
 
 
@@ -21,7 +23,9 @@ class BrainRim:
 
     def __call__(self, scan: Scan, score: Volume) -> Volume:
         """The score without the rim."""
-        brain = ndimage.binary_fill_holes(scan.brain.array)
-        padded = np.pad(brain, 1)  # the end of the field of view is a border too
-        depth = ndimage.distance_transform_edt(padded, sampling=scan.spacing_mm)[1:-1, 1:-1, 1:-1]
-        return Volume(np.where(depth > self.depth_mm, score.array, np.float32(0)), score.space)
+        box = box_of(scan.brain.array)
+        brain = np.pad(ndimage.binary_fill_holes(scan.brain.array[box]), 1)  # the end of the view is a border too
+        rim = within_mm(~brain, scan.spacing_mm, self.depth_mm)[1:-1, 1:-1, 1:-1]
+        inner = np.zeros_like(score.array)
+        inner[box] = np.where(rim, np.float32(0), score.array[box])
+        return Volume(inner, score.space)

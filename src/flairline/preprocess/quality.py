@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.boxes import box_of
 from flairline.imaging.measure import dice
 from flairline.imaging.points import PointMap, carry_mask, carry_volume, identity
 from flairline.preprocess.atlas import Atlas
@@ -235,8 +236,9 @@ def noise(image: Volume, brain: Mask) -> float:
     against what is left of them. NaN where the brain has no slice to look at. Slices lie along the thickest axis.
     """
     axis = int(np.argmax(image.space.spacing_mm))
-    array = np.moveaxis(image.array, axis, 2)
-    inside = np.moveaxis(brain.array, axis, 2)
+    box = box_of(brain.array, 1)  # the differences look one voxel far
+    array = np.moveaxis(image.array[box], axis, 2)
+    inside = np.moveaxis(brain.array[box], axis, 2)
     inside = ndimage.binary_erosion(inside, np.ones((3, 3, 1)))
     kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])[:, :, None]
     residual = np.abs(ndimage.convolve(array.astype(np.float64), kernel, mode="nearest")[inside])

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flairline.imaging.nearby import within_mm
 from flairline.io.store import content_key
 from flairline.learning.calibration import BOTH, SIMPLE, component_features, probability
 from flairline.learning.data import TrainingData, made_or_left_out, source_of
@@ -120,8 +121,7 @@ def sure_places(
     sure = np.concatenate([[False], probability(features, calibration["lesion_weights"]) >= SURE_COMPONENT])
     lesion = sure[labels] & (share >= SURE_VOXEL)
     none = (share < SURELY_NOT) | ~brain
-    if lesion.any():
-        none &= ndimage.distance_transform_edt(~lesion) > NEAR_MM
+    none &= ~within_mm(lesion, (1.0, 1.0, 1.0), NEAR_MM)
     found = np.where(none, 0, UNSAID).astype(np.int8)
     found[lesion] = 1
     return found

@@ -41,7 +41,7 @@ def _score(page: ScanPage) -> tuple[str, bool]:
     score = score[np.isfinite(score)]
     from matplotlib.ticker import NullFormatter
 
-    figure, axes = new_figure(5.6, 2.7)
+    figure, axes = new_figure(5.6, 2.7, plain=True)
     logarithmic = False
     if score.size:
         counts, edges = np.histogram(score, bins=80)
@@ -78,7 +78,7 @@ def _score(page: ScanPage) -> tuple[str, bool]:
 def _flair(page: ScanPage) -> str:
     brain, mask = page.scan.brain.array, page.mask.array
     rest, inside = page.scan.flair.array[brain & ~mask], page.scan.flair.array[brain & mask]
-    figure, axes = new_figure(5.6, 2.7)
+    figure, axes = new_figure(5.6, 2.7, plain=True)
     values = page.scan.flair.array[brain]
     values = values[np.isfinite(values)]
     if values.size:
