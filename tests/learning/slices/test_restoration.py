@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from flairline import registry
 from flairline.errors import InputError
 from flairline.learning.networks.frozen import frozen
 from flairline.learning.slices.restoration import Restoration, restoration_scores, total_variation_gradient
@@ -149,6 +150,22 @@ def test_a_frozen_network_is_the_same_function():
     assert torch.equal(given, y)
     assert torch.allclose(found.x_hat, network(y).x_hat, atol=1e-6)
     assert torch.allclose(found.mu, network(y).mu, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vae_restoration", "gmvae"])
+def test_a_frozen_network_has_no_batch_norm_behind_a_convolution_and_says_the_same(name):
+    torch.manual_seed(0)
+    method = registry.load("methods", name)()
+    network = method.network(method.architecture("test")).double()
+    y = torch.rand(4, 1, method.architecture("test").size, method.architecture("test").size, dtype=torch.float64)
+    for _ in range(5):
+        network(y)  # running statistics that are not 0 and 1
+    network.eval()
+    ready = frozen(network)
+    norms = [sum(isinstance(part, torch.nn.BatchNorm2d) for part in each.modules()) for each in (network, ready)]
+    assert norms[0] > norms[1] <= 1  # the decoder's first has no convolution before it
+    assert not any(weight.requires_grad for weight in ready.parameters())
+    assert torch.allclose(ready(y).x_hat, network(y).x_hat, atol=1e-12)
 
 
 def test_slices_that_have_arrived_stop():
