@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from flairline import recipes, registry
 from flairline.benchmarking import controls
 from flairline.benchmarking.plan import Plan
@@ -256,20 +258,32 @@ def run_line(zoo: Zoo, name: str) -> Learned:
 
 
 def run_zoo(zoo: Zoo, families: Mapping[str, str]) -> dict[str, str]:
-    """Everything that has no result yet; what fails is named with its reason, and the others go on."""
+    """Everything that has no result yet; what fails is named with its reason, and the others go on.
+
+    Several runs may share a folder: what another one is at comes last, and is waited for.
+    """
     failed = {}
     few = beside_iterative(families)
     work = [(name, "") for name in zoo.lines] + list(families.items())
-    for number, (name, family) in enumerate(work, 1):
-        if zoo.result(name).exists():
-            continue
-        started = time.perf_counter()
-        try:
-            run_method(zoo, name, family, name in few) if family else run_line(zoo, name)
-        except FlairlineError as error:
-            failed[name] = str(error)
-        state = "failed" if name in failed else "done"
-        print(f"{number}/{len(work)} {name}: {state}, {(time.perf_counter() - started) / 60:.1f} min", flush=True)
+    locks = zoo.out / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    for wait_seconds in (0, -1):  # -1: as long as it takes
+        left = [(name, family) for name, family in work if not zoo.result(name).exists() and name not in failed]
+        for name, family in left:
+            started = time.perf_counter()
+            try:
+                with FileLock(locks / f"{family or name}.lock", timeout=wait_seconds):
+                    if zoo.result(name).exists():
+                        continue
+                    run_method(zoo, name, family, name in few) if family else run_line(zoo, name)
+            except Timeout:
+                print(f"{name}: another run is at {family or name}; it comes last", flush=True)
+                continue
+            except FlairlineError as error:
+                failed[name] = str(error)
+            state = "failed" if name in failed else "done"
+            place = [listed for listed, _ in work].index(name) + 1
+            print(f"{place}/{len(work)} {name}: {state}, {(time.perf_counter() - started) / 60:.1f} min", flush=True)
     return failed
 
 

@@ -181,6 +181,29 @@ def test_what_fails_is_named_and_what_is_there_is_not_run_again(learned, tmp_pat
     assert called == ["broken"]
 
 
+def test_what_another_run_is_at_comes_last_and_is_waited_for(learned, tmp_path, monkeypatch, capsys):
+    from filelock import FileLock
+
+    zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
+    (zoo.out / "locks").mkdir(parents=True)
+    other, called = FileLock(zoo.out / "locks" / "a.lock"), []
+    other.acquire()
+
+    def method(zoo, name, family, few):
+        called.append(name)
+        learned.write_result(zoo.result(name), learned.Learned(name, family, "", ""))
+        if name == "c":
+            learned.write_result(zoo.result("a"), learned.Learned("a", "a", "", ""))  # the other run is done with it
+            other.release()
+
+    monkeypatch.setattr(learned, "run_method", method)
+    monkeypatch.setattr(learned, "run_line", lambda zoo, name: method(zoo, name, "", False))
+    monkeypatch.setattr(learned, "beside_iterative", lambda families: set())
+    assert learned.run_zoo(zoo, {"a": "a", "also_a": "a", "c": "c"}) == {}
+    assert called == [*zoo.lines, "c", "also_a"]
+    assert "a: another run is at a; it comes last" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_training_that_left_scans_out_is_one_and_one_without_a_model_is_none(learned, tmp_path, monkeypatch, made):
     zoo = learned.quick_zoo(tmp_path, tmp_path / "results")
