@@ -21,6 +21,7 @@ from flairline.learning.data import TrainingData
 from flairline.learning.model import ModelFolder
 from flairline.learning.run import TrainingRun
 from flairline.methods.atlas_zscore import Method
+from flairline.preprocess import placing as native_placing
 from flairline.types import Case, Mask, Scan, Space, Volume
 
 pytest.importorskip("safetensors")
@@ -232,6 +233,7 @@ def test_when_registration_fails_the_boxes_decide_and_it_is_said(monkeypatch, ob
         msg = "greedy ended"
         raise InputError(msg)
 
+    native_placing._placed.cache_clear()
     monkeypatch.setattr("flairline.preprocess.placing.register_affine", fails)
     scan, frame = oblique_phantom
     placed, brain = place(scan, frame), placing.coarse_mni(3.0).brain

@@ -110,16 +110,19 @@ def component_features(
     count = int(labels.max())
     if count == 0:
         return np.zeros((0, len(names)))
-    index, bounded = np.arange(1, count + 1), np.clip(logits, -10, 10)
-    columns = [
-        ndimage.mean(bounded, labels, index),
-        np.log10(ndimage.sum_labels(np.ones_like(labels), labels, index) * voxel_ml),
-    ]
+    # Components are a hundredth of a volume: what they have is summed over their own voxels.
+    inside = labels > 0
+    numbers, bounded = labels[inside] - 1, np.clip(logits[inside], -10, 10)
+    sizes = np.bincount(numbers, minlength=count)
+    columns = [np.bincount(numbers, bounded, count) / sizes, np.log10(sizes * voxel_ml)]
     if len(names) > len(SIMPLE):
-        columns.append(ndimage.maximum(bounded, labels, index))
+        largest = np.full(count, -np.inf)
+        np.maximum.at(largest, numbers, bounded)
+        columns.append(largest)
     if len(names) > len(PEAKED):
         low, high = extent_without_strays(brain)
-        middles = np.array(ndimage.center_of_mass(labels > 0, labels, index)).reshape(count, 3)
+        places = np.argwhere(inside)
+        middles = np.stack([np.bincount(numbers, along, count) / sizes for along in places.T], axis=1)
         x, y, z = ((middles - low) / (high - low)).T
         columns += [np.abs(2 * x - 1), y, z, z**2]
     return np.stack(columns, axis=1)

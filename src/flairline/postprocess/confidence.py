@@ -50,8 +50,9 @@ def lesion_probabilities(
     calibration
         What the model's config.json holds under ``calibration``. Its share of true finds is that of synthetic scans.
     """
-    share = np.clip(score.array, TINY, 1 - TINY)
-    names = calibration.get("lesion_features", SIMPLE)
-    logits = np.log(share / (1 - share))
+    names, inside = calibration.get("lesion_features", SIMPLE), labels > 0
+    share = np.clip(score.array[inside], TINY, 1 - TINY)
+    logits = np.zeros(labels.shape, np.float32)
+    logits[inside] = np.log(share / (1 - share))
     features = component_features(labels, logits, score.space.voxel_ml, score.array > 0, names)
     return probability(features, calibration["lesion_weights"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flairline.errors import InputError
+from flairline.imaging.boxes import box_of
 from flairline.imaging.measure import dice
 from flairline.imaging.points import PointMap, carry_mask
 from flairline.imaging.resample import resample_mask, resample_volume
@@ -18,6 +23,7 @@ ATLAS_MM = 3.0
 """Voxel side of the atlas that `place_on_atlas` registers: a place is wanted, not a voxel."""
 SCAN_MM = 2.0
 """Voxel side that the scan is brought to before it."""
+MARGIN_VOXELS = 2
 MIN_BRAIN_ML = 600.0
 """Less than this is no whole brain: it is not laid onto the atlas."""
 
@@ -37,9 +43,50 @@ def place_on_atlas(scan: Scan) -> Placement:
     """
     if scan.brain.volume_ml < MIN_BRAIN_ML:
         return Placement(None, f"Wanted a whole brain, found {scan.brain.volume_ml:.0f} ml.")
-    image = scan.t1 or scan.flair
-    space = isotropic_space(scan.space, scan.brain, SCAN_MM)
-    coarse = resample_volume(stripped(image, scan.brain), space), resample_mask(scan.brain, space)
+    alone = _Alone.of(scan)
+    placed = _placed(alone)
+    if placed.atlas_to_native is None:
+        _placed.cache_clear()  # what has failed is tried again when it is asked for again
+        return placed
+    return Placement(PointMap("atlas", "native", alone.to_native @ placed.atlas_to_native.ras_to_ras))
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """A brain in its own box, hung on its middle: nothing of it depends on padding or on where the header lays it.
+
+    Two are equal whose voxels and directions are. `to_native` (4x4) leads to the scan's mm.
+    """
+
+    key: str
+    image: Volume = field(compare=False)
+    brain: Mask = field(compare=False)
+    to_native: NDArray[np.float64] = field(compare=False)
+
+    @classmethod
+    def of(cls, scan: Scan) -> _Alone:
+        box = box_of(scan.brain.array)
+        inside = np.pad(scan.brain.array[box], MARGIN_VOXELS)
+        array = np.pad((scan.t1 or scan.flair).array[box], MARGIN_VOXELS)
+        sides = np.round(scan.spacing_mm, 4)
+        vox_to_mm = np.eye(4)
+        vox_to_mm[:3, :3] = np.round(scan.space.vox_to_ras[:3, :3] / np.array(scan.spacing_mm), 4) * sides
+        vox_to_mm[:3, 3] = -vox_to_mm[:3, :3] @ ((np.array(inside.shape) - 1) / 2)
+        first = np.eye(4)
+        first[:3, 3] = [side.start - MARGIN_VOXELS for side in box]
+        space = Space((inside.shape[0], inside.shape[1], inside.shape[2]), vox_to_mm)
+        image, brain = Volume(array, space), Mask(inside, space)
+        digest = hashlib.sha256(np.where(inside, array, 0).tobytes())
+        for part in (inside, vox_to_mm, np.array(inside.shape)):
+            digest.update(part.tobytes())
+        return cls(digest.hexdigest(), image, brain, scan.space.vox_to_ras @ first @ np.linalg.inv(vox_to_mm))
+
+
+@lru_cache(maxsize=1)
+def _placed(alone: _Alone) -> Placement:
+    """The scan's place is asked for by the network that knows places and again by the names of its lesions."""
+    space = isotropic_space(alone.image.space, alone.brain, SCAN_MM)
+    coarse = resample_volume(stripped(alone.image, alone.brain), space), resample_mask(alone.brain, space)
     return register_on_mni(*coarse, ATLAS_MM)
 
 
