@@ -344,7 +344,9 @@ def _mni_tissues() -> _Tissues:
     )
     every = np.diag([2.0, 2.0, 2.0, 1.0])
     head = ndimage.binary_fill_holes(t1.array[::2, ::2, ::2] > 0)
-    tissues = [ndimage.uniform_filter(image.array / image.array.max(), 5)[::2, ::2, ::2] for image in (grey, white)]
+    tissues = [image.array / image.array.max() for image in (grey, white)]
+    for axis, kept in enumerate((np.s_[::2], np.s_[:, ::2], np.s_[:, :, ::2])):
+        tissues = [ndimage.uniform_filter1d(share, 5, axis)[kept] for share in tissues]
     fluid = np.where(head, np.clip(1 - tissues[0] - tissues[1], 0, 1), 0)
     space = Space(head.shape, t1.space.vox_to_ras @ every, "atlas")
     low, high = np.quantile(np.argwhere(head), BOX, axis=0)
