@@ -207,7 +207,7 @@ def _pair_step(facts: Facts, images: Mapping[Role, Slot[Volume]], brains: Mappin
 
     reads = tuple(each for each in (flair, flair_brain, t1, t1_brain) if each is not None)
     which = {"brains": [role for role in ("flair", "t1") if role in brains]}
-    return Step("pair", 2, reads, run, form, {**steps.engine_parameters(engine), **which})
+    return Step("pair", 3, reads, run, form, {**steps.engine_parameters(engine), **which})
 
 
 def _sides(
@@ -236,7 +236,7 @@ def _atlas_step(facts: Facts, sides: Mapping[Role, _Side], atlas: Atlas) -> Step
         return steps.atlas_to(BrainImage(side.image.value, side.brain.value), role, atlas, engine)
 
     reads = (*_atlas_slots(atlas), side.image, side.brain)
-    return Step("atlas", 2, reads, run, POINTS, steps.engine_parameters(engine))
+    return Step("atlas", 3, reads, run, POINTS, steps.engine_parameters(engine))
 
 
 def _brain_step(facts: Facts, sides: Mapping[Role, _Side], pair: Slot[Pair] | None) -> Step[Mask]:
