@@ -38,7 +38,7 @@ def test_without_a_rule_what_it_took_away_comes_back(judged):
     whole, first, second, none = judged(*RULES)
     assert [row.left_out for row in (whole, first, second, none)] == [
         "nothing",
-        "BesideMass(depth_mm=2.0, share=0.5, sure=inf)",
+        "BesideMass(depth_mm=2.0, share=0.5, sure=inf, ramp_mm=0.0)",
         "TighterScatter(depth_mm=2.0, level=1.1, most=inf)",
         "all rules of the mask",
     ]
@@ -57,7 +57,7 @@ def test_one_rule_has_two_rows_and_none_has_none(judged):
 def test_a_recipe_says_its_rules_only_where_it_has_any():
     assert "mask_rules" not in RecipeSource(recipe()).describe()["recipe"]
     described = RecipeSource(recipe(*RULES)).describe()["recipe"]["mask_rules"]
-    assert described["BesideMass"] == {"depth_mm": 2.0, "share": 0.5, "sure": float("inf")}
+    assert described["BesideMass"] == {"depth_mm": 2.0, "share": 0.5, "sure": float("inf"), "ramp_mm": 0.0}
     assert RecipeSource(recipe(*RULES)).about.variants and not FileSource().about.variants
     assert not RecipeSource(recipes.load("histeq")).about.variants
 
