@@ -17,7 +17,15 @@ from flairline.learning.data import TrainingData
 from flairline.learning.loop import Budget
 from flairline.learning.run import TrainingRun
 from flairline.learning.volumes.crops import Crops
-from flairline.learning.volumes.self_training import NEAR_MM, UNSAID, Teacher, lessons, sure_places
+from flairline.learning.volumes.self_training import (
+    CORE_ML,
+    NEAR_MM,
+    UNSAID,
+    Teacher,
+    lessons,
+    perhaps_core,
+    sure_places,
+)
 from flairline.learning.volumes.sizes import Inlets
 from flairline.learning.volumes.unet_objective import SegmentLesions
 from flairline.synthesis.phantom import Lesion, phantom
@@ -131,3 +139,21 @@ def test_scans_without_labels_want_a_model_that_teaches(case, tmp_path):
     maps = LabelMaps(tuple(tmp_path / f"{n}.nii.gz" for n in range(3)), unlabelled=TrainingData([case[0]]))
     with pytest.raises(InputError, match="Name one with --start"):
         synthetic_unet.Method(device="cpu").train(maps, TrainingRun(tmp_path / "model", "test"))
+
+
+def test_what_a_large_lesion_bends_around_may_be_its_core():
+    x, y, z = np.indices((90, 100, 70))
+    off = np.sqrt((x - 45.0) ** 2 + (y - 50.0) ** 2 + (z - 35.0) ** 2)
+    crescent = (off > 18) & (off < 24) & (y < 58)
+    found = perhaps_core(crescent)
+    core = (off < 15) & (y < 50)
+    assert found[core].all() and found[crescent].all()
+    assert not found[off > 40].any() and not found[:, 90:].any()
+    mirrored = perhaps_core(crescent[::-1])[::-1]
+    assert mirrored[core].all() and not mirrored[off > 40].any(), "cells of 4 mm begin elsewhere, the core does not"
+    logits = np.where(crescent, 5.0, -6.0)
+    told = sure_places(logits, np.ones(crescent.shape, bool), CALIBRATION)
+    assert (told[core] == UNSAID).all(), "farther than 10 mm from what is sure, and yet not called healthy"
+    assert told[5, 95, 5] == 0
+    small = (off > 4) & (off < 6) & (y < 52)
+    assert small.sum() < 1000 * CORE_ML and not perhaps_core(small).any()

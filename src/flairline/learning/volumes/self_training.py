@@ -35,12 +35,17 @@ from flairline.synthesis.scan_store import Stored, store_scan
 from flairline.synthesis.training import Z_RANGE
 from flairline.types import Case
 
-VERSION = 1
+VERSION = 2
 """Goes up when the same model and scan give another lesson."""
 SURE_COMPONENT = 0.5
 SURE_VOXEL = 0.8
 SURELY_NOT = 0.05
 NEAR_MM = 10.0
+CORE_MM = 20.0
+"""What a lesion of `CORE_ML` closes around, with a ball of this radius, may be its core, whatever the teacher holds."""
+CORE_ML = 5.0
+CELL = 4
+"""Voxels, along each axis, of the cells in which that is looked for."""
 UNSAID = -1
 PLACES = 200
 """So many voxels of what is lesion are noted, to cut crops around."""
@@ -121,7 +126,26 @@ def sure_places(
     sure = np.concatenate([[False], probability(features, calibration["lesion_weights"]) >= SURE_COMPONENT])
     lesion = sure[labels] & (share >= SURE_VOXEL)
     none = (share < SURELY_NOT) | ~brain
-    none &= ~within_mm(lesion, (1.0, 1.0, 1.0), NEAR_MM)
+    none &= ~within_mm(lesion, (1.0, 1.0, 1.0), NEAR_MM) & ~perhaps_core(lesion)
     found = np.where(none, 0, UNSAID).astype(np.int8)
     found[lesion] = 1
+    return found
+
+
+def perhaps_core(lesion: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What lies within the bend of a large lesion: a grey or hollow core in a crescent of oedema; (x, y, z) at 1 mm."""
+    found = np.zeros_like(lesion)
+    labels, _ = ndimage.label(lesion, structure=BOTH)
+    sizes = np.bincount(labels.ravel())
+    reach = int(CORE_MM // CELL)
+    ball = np.linalg.norm(np.indices((2 * reach + 1,) * 3) - reach, axis=0) <= reach
+    for number in 1 + np.flatnonzero(sizes[1:] >= 1000 * CORE_ML):
+        part = labels == number
+        room = [(reach * CELL, reach * CELL + -side % CELL) for side in part.shape]
+        x, y, z = (side // CELL for side in np.pad(part, room).shape)
+        cells = np.pad(part, room).reshape(x, CELL, y, CELL, z, CELL).any(axis=(1, 3, 5))
+        closed = ndimage.binary_closing(cells, ball)
+        for axis in range(3):
+            closed = closed.repeat(CELL, axis)
+        found |= closed[tuple(slice(before, before + side) for (before, _), side in zip(room, part.shape, strict=True))]
     return found
