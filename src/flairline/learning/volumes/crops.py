@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from flairline.learning.volumes.context import CELL, CONTEXT, SCALE, context, shaken
+from flairline.learning.volumes.painted import painted
 from flairline.learning.volumes.sizes import Inlets
 from flairline.synthesis.scan_store import open_scan
 from flairline.synthesis.training import Z_RANGE
@@ -23,6 +24,8 @@ ON_LESION = 0.6
 """Share of the crops that hold a lesion voxel near their middle."""
 REAL = 0.25
 """Share of the crops that are of real scans, where there are any."""
+PAINTED = 0.5
+"""Share of the real crops into which drawn lesions are painted."""
 T1_LEFT_OUT = 0.5
 """Share of the crops whose T1 is left out, so that one network serves with and without one."""
 
@@ -49,8 +52,11 @@ class Crops(Dataset):
             pick = int(rng.integers(self.synthetic, len(self.stems)))
         scan = open_scan(self.stems[pick])
         start = _start(rng, self.lesions[pick], scan.image.shape)
-        flipped, brighter, lighter = bool(rng.random() < 0.5), float(np.exp(rng.normal(0, 0.12))), rng.normal(0, 0.2)
         crop, target = _padded_crop(scan.image, start, Z_RANGE[0]), _padded_crop(scan.truth, start, 0)
+        t1 = _padded_crop(scan.t1, start, 0)
+        if pick >= self.synthetic and rng.random() < PAINTED:
+            crop, target, t1 = painted((crop, target, t1), self._drawn_shape(rng), rng)
+        flipped, brighter, lighter = bool(rng.random() < 0.5), float(np.exp(rng.normal(0, 0.12))), rng.normal(0, 0.2)
         inside = crop > Z_RANGE[0]
         crop = crop * brighter + lighter
         if rng.random() < 0.3:
@@ -58,7 +64,7 @@ class Crops(Dataset):
         images: list[NDArray] = [np.where(inside, np.clip(crop, *Z_RANGE), Z_RANGE[0]) / SCALE]
         if self.inlets.t1:
             left_out = rng.random() < T1_LEFT_OUT
-            images.append(np.zeros_like(crop) if left_out else _second_image(rng, _padded_crop(scan.t1, start, 0)))
+            images.append(np.zeros_like(crop) if left_out else _second_image(rng, t1))
         around = torch.zeros(0, *(CROP // CELL,) * 3)
         if self.inlets.placed:
             around = context(
@@ -73,6 +79,15 @@ class Crops(Dataset):
         item = [torch.from_numpy(np.stack(images).astype(np.float32)), around, torch.from_numpy(target)[None]]
         images_, around_, truth_ = (part.flip(1) if flipped else part for part in item)
         return images_, around_, truth_
+
+    def _drawn_shape(self, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """A crop (x, y, z) of the truth of a synthetic scan, around one of its lesions; empty where it has none."""
+        pick = int(rng.integers(self.synthetic))
+        places = self.lesions[pick]
+        if not places:
+            return np.zeros((CROP,) * 3, bool)
+        middle = np.array(places[int(rng.integers(len(places)))]) + rng.integers(-20, 21, 3)
+        return _padded_crop(open_scan(self.stems[pick]).truth, middle - CROP // 2, 0) > 0
 
 
 MIRRORED = CONTEXT.index("mirrored")
