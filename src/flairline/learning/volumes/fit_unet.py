@@ -24,6 +24,7 @@ from flairline.learning.loop import Budget, Curve, has_bf16, steps_done, train
 from flairline.learning.model import ModelFolder, Source
 from flairline.learning.networks.folded import folded_weights, widened_weights
 from flairline.learning.run import TrainingRun
+from flairline.learning.volumes.alike import look_of, most_alike
 from flairline.learning.volumes.crops import Crops
 from flairline.learning.volumes.heads import head_of
 from flairline.learning.volumes.label_maps import HELD_OUT, LabelMaps
@@ -32,13 +33,18 @@ from flairline.learning.volumes.sizes import SIZES, Inlets, Size
 from flairline.learning.volumes.unet import WholeScans, build
 from flairline.learning.volumes.unet_objective import SegmentLesions
 from flairline.learning.volumes.write_unet import Trained, write_model
+from flairline.synthesis.averages import fill_averages
 from flairline.synthesis.label_map import read_label_map
 from flairline.synthesis.mni_classes import mni_classes, mni_files
-from flairline.synthesis.scan_store import Head, Making, fill_cache
+from flairline.synthesis.scan_store import Head, Making, fill_cache, read_scan
 from flairline.types import Space
 
 HELD_OUT_SCANS = 64
 """Synthetic scans of held-out heads, for the calibration."""
+CANDIDATES = 192
+"""So many are made where there are real scans: the calibration takes those that look most like them."""
+SCANS_AN_AVERAGE = 30
+"""For so many synthetic scans there is one average of those without lesions."""
 MOST_WORKERS = 12
 VALIDATION_SCANS = 8
 """How many of them are looked at during the training. They choose nothing."""
@@ -90,8 +96,8 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
     if (size.frozen or not size.steps) and not run.start:
         msg = f"The preset {run.preset} goes on from a trained model. Name one with --start."
         raise InputError(msg)
-    if data.unlabelled is not None and not (run.start and size.steps):
-        msg = "Scans without labels are taught by a trained model. Name one with --start, and a preset that trains."
+    if data.unlabelled is not None and not run.start:
+        msg = "Scans without labels are taught by a trained model. Name one with --start."
         raise InputError(msg)
     before = [_same_size(method, ModelFolder(path), run.preset) for path in run.start]
     prepare_folder(run.folder)
@@ -99,22 +105,23 @@ def fit_unet(method: str, data: LabelMaps, run: TrainingRun) -> None:
     sources = _sources(data, size)
     run.note_setup(_setup(method, data, run), steps_done(run.work) if run.resume else 0)
     lightning.seed_everything(run.seed, verbose=False)
-    scans = _made(anatomies, size, run)
+    scans = _made(anatomies, size, CANDIDATES if data.unlabelled is not None else HELD_OUT_SCANS, run)
     network = build(size.features, size.folded, _inlets(size))
     if run.start:
         pairs = zip(run.start, before, strict=True)
         states = [widened_weights(_start_weights(ModelFolder(path), config), network) for path, config in pairs]
         network.load_state_dict(mean_weights(states))
     real, seen = _taught(data, network, before, size, run)
+    candidates, held = len(scans.held), like_real(scans.held, real, HELD_OUT_SCANS)
     state, curve = network.state_dict(), Curve()
     if size.steps:
         # The eight validation scans once preferred weights with a Dice of .461 on sixty others to those with .516.
         budget = Budget(size.steps, run.max_minutes, validate_every=_between_validations(size), best=False)
         objective = SegmentLesions(network, budget, size.learning_rate, has_bf16(), size.frozen, _inlets(size))
-        state, curve = _trained(objective, size, replace(scans, real=real), run)
+        state, curve = _trained(objective, size, replace(scans, held=held, real=real), run)
     write_json(run.work / "curve.json", {"steps": curve.steps, "values": curve.values, "seconds": curve.seconds})
     given = (bool(data.shapes), run.seed, before, _device(run), run.max_minutes, seen)
-    write_model(ModelFolder(run.folder), method, Trained(state, size, curve, scans.held, sources, *given))
+    write_model(ModelFolder(run.folder), method, Trained(state, size, curve, held, sources, *given, candidates))
 
 
 def _sources(data: LabelMaps, size: Size) -> dict[str, str]:
@@ -157,15 +164,22 @@ def _readable(
     return found
 
 
-def _made(anatomies: _Anatomies, size: Size, run: TrainingRun) -> _Scans:
+def _made(anatomies: _Anatomies, size: Size, most_held: int, run: TrainingRun) -> _Scans:
     """The synthetic scans, those that are not there yet made now, on the device that the training runs on."""
-    counted = min(HELD_OUT_SCANS, size.scans) if size.steps else HELD_OUT_SCANS
+    counted = min(most_held, size.scans) if size.steps else most_held
     learned, held, shapes = anatomies.learned, anatomies.held, anatomies.shapes
     making = Making(_workers(run), _device(run))
-    return _Scans(
-        fill_cache(run.work / "scans", learned, size.scans, run.seed, shapes, making),
-        fill_cache(run.work / "held_out", held, counted, run.seed + 1, shapes, making),
-    )
+    scans = fill_cache(run.work / "scans", learned, size.scans, run.seed, shapes, making)
+    averages = fill_averages(run.work / "averages", scans, size.scans // SCANS_AN_AVERAGE, run.seed)
+    return _Scans([*scans, *averages], fill_cache(run.work / "held_out", held, counted, run.seed + 1, shapes, making))
+
+
+def like_real(stems: Sequence[Path], real: Sequence[Path], count: int) -> list[Path]:
+    """Those synthetic scans of a cache that look most like the real ones; the first ones where there are none."""
+    if not real or len(stems) <= count:
+        return list(stems[:count])
+    drawn, scanned = ([look_of(read_scan(stem)[0]) for stem in group] for group in (stems, real))
+    return [stems[number] for number in most_alike(drawn, scanned, count)]
 
 
 def _taught(

@@ -49,7 +49,7 @@ class Inlets:
 
 SIZES = {
     "small": Size((16, 32, 64, 96, 128), 2, 10000, 300),
-    "further": Size((16, 32, 64, 96, 128), 2, 6000, 140, 1e-3, frozen=True),
+    "further": Size((16, 32, 64, 96, 128), 2, 12000, 470, 1e-3, frozen=True),
     "short": Size((16, 32, 64, 96, 128), 2, 300, 117, 5e-4, validations=2, frozen=True),
     "mean": Size((16, 32, 64, 96, 128), 2, 0, 0),
     "large": Size((32, 64, 112, 160, 224), 4, 60000, 1200, 1e-3, half=True),
