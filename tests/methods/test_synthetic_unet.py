@@ -306,6 +306,34 @@ def test_a_training_starts_from_the_mean_of_several_models_and_the_card_lists_th
     assert [len(line) - len(line.lstrip()) for line in listed] == [0, 2, 2]
 
 
+def test_scans_without_labels_teach_and_pick_what_is_calibrated_on(trained, patient, tmp_path, monkeypatch):
+    from flairline.io.nifti import write_mask, write_volume
+    from flairline.learning.data import TrainingData
+    from flairline.learning.volumes import fit_unet
+    from flairline.types import Case
+
+    folder, paths = trained
+    scan = patient[0]
+    files = {name: tmp_path / f"{name}.nii.gz" for name in ("flair", "brain")}
+    write_volume(files["flair"], scan.flair)
+    write_mask(files["brain"], scan.brain)
+    small = fit_unet.SIZES["test"]
+    monkeypatch.setitem(fit_unet.SIZES, "test", dataclasses.replace(small, scans=4))
+    mean = dataclasses.replace(fit_unet.SIZES["mean"], features=small.features, template=False)
+    monkeypatch.setitem(fit_unet.SIZES, "mean", mean)
+    monkeypatch.setattr(fit_unet, "HELD_OUT_SCANS", 2)
+    monkeypatch.setattr(fit_unet, "CANDIDATES", 4)
+    data = LabelMaps(tuple(paths), unlabelled=TrainingData([Case("clinic", "7", **files)]))
+    for preset, start in (("test", folder), ("mean", tmp_path / "test")):
+        run = TrainingRun(tmp_path / preset, preset, max_minutes=2.0, workers=1, start=(start,))
+        synthetic_unet.Method(device="cpu").train(data, run)
+        calibration = json.loads((tmp_path / preset / "config.json").read_text())["calibration"]
+        assert (calibration["scans"], calibration["candidates"]) == (2, 4)
+        card = " ".join((tmp_path / preset / "model_card.md").read_text().split())
+        assert "of 4, those that look most like the real scans without labels" in card and "clinic 7" in card
+        assert "--unlabelled CASES.csv" in card
+
+
 def test_the_mean_of_models_is_calibrated_without_a_step(trained, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
