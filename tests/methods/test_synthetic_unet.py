@@ -620,7 +620,7 @@ def test_a_model_that_raises_does_so_for_large_sure_lesions_alone(tmp_path, monk
     space = Space((40, 42, 44), np.eye(4), "scan")
     brain = Mask(np.ones(space.shape, bool), space)
     sure, doubtful = (np.full(space.shape, 0.01, np.float32) for _ in range(2))
-    sure[5:25, 5:25, 5:25] = 0.95
+    sure[5:19, 5:39, 5:41] = 0.95  # 14 voxels thick: no mass
     doubtful[5:9, 5:9, 5:9] = 0.4
     calibration = {"threshold": 0.3, "scans": 24, "raises": True}
     monkeypatch.setattr(ModelThreshold, "calibration", lambda self: calibration)
